@@ -1,0 +1,16 @@
+//! The io_uring contract: what the two sides of a ring agree on.
+//!
+//! Layouts and constants of the interface as Linux 6.18 has it (and what 6.19 to 7.x added), the
+//! table of opcodes, the memory that both sides share with its orderings, and the trait that a
+//! back end implements. This crate does no I/O, starts no thread, reads no clock and needs no `std`:
+//! the user's side (`annulus`) and the device's side (the kernel, or an engine) both build on it.
+//!
+//! Kernel names are kept: a constant is called what `linux/io_uring.h` calls it, and the typed
+//! flag words are named after the group (`IORING_SETUP_*` is [`SetupFlags`]).
+#![no_std]
+
+mod cqe;
+mod sqe;
+
+pub use cqe::{Cqe, Cqe32, CqeFlags};
+pub use sqe::{Sqe, Sqe128, SqeFlags};

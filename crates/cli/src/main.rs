@@ -1,0 +1,3 @@
+//! The `annulus` program.
+
+fn main() {}

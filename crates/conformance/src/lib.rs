@@ -1,0 +1,1 @@
+//! One suite of io_uring semantics for every back end.

@@ -1,0 +1,1 @@
+//! A static file and photo server on annulus-rt.

@@ -1,0 +1,1 @@
+//! Tests that read the tree: arrows between crates, where unsafe may stand, names in documents.
