@@ -10,7 +10,12 @@
 #![no_std]
 
 mod cqe;
+mod enter;
+mod flags;
+mod params;
 mod sqe;
 
 pub use cqe::{Cqe, Cqe32, CqeFlags};
+pub use enter::*;
+pub use params::*;
 pub use sqe::{Sqe, Sqe128, SqeFlags};
