@@ -1,1 +1,3 @@
 //! A static file and photo server on annulus-rt.
+
+pub mod listing;
