@@ -1,6 +1,6 @@
 //! The completion queue entry: one result, 16 bytes (or 32).
 
-use bitflags::bitflags;
+use crate::flags::flag_words;
 
 /// A completion queue entry with the kernel's exact layout (`struct io_uring_cqe`, io_uring(7)).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -25,35 +25,36 @@ pub struct Cqe32 {
     pub extra: [u64; 2],
 }
 
-bitflags! {
+flag_words! {
     /// `IORING_CQE_F_*` (io_uring_enter(2)). The upper 16 bits of a flag word are no flags but
     /// the number of the buffer that was used: [`CqeFlags::buffer_id`].
-    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
     pub struct CqeFlags: u32 {
         /// The upper 16 bits name the buffer that was used. Linux 5.7.
-        const BUFFER = 1 << 0;
+        IORING_CQE_F_BUFFER as BUFFER = 1 << 0;
         /// More completions of the same request follow. Linux 5.13.
-        const MORE = 1 << 1;
+        IORING_CQE_F_MORE as MORE = 1 << 1;
         /// The socket had more to read. Linux 5.19.
-        const SOCK_NONEMPTY = 1 << 2;
+        IORING_CQE_F_SOCK_NONEMPTY as SOCK_NONEMPTY = 1 << 2;
         /// The notification of a zero-copy send: the buffer is free again. Linux 6.0.
-        const NOTIF = 1 << 3;
+        IORING_CQE_F_NOTIF as NOTIF = 1 << 3;
         /// The named buffer stays in use: more of it will be filled (incremental mode). Linux 6.12.
-        const BUF_MORE = 1 << 4;
+        IORING_CQE_F_BUF_MORE as BUF_MORE = 1 << 4;
         /// An entry without meaning that fills the ring's end; skip it. Linux 6.18.
-        const SKIP = 1 << 5;
+        IORING_CQE_F_SKIP as SKIP = 1 << 5;
         /// This entry of a mixed ring is 32 bytes long. Linux 6.18.
-        const F_32 = 1 << 15;
+        IORING_CQE_F_32 as F_32 = 1 << 15;
         /// The time stamp of a `TX_TIMESTAMP` completion was taken by hardware. Linux 6.17.
-        const TSTAMP_HW = 1 << 16;
-        /// The bits above are all that exist today; the rest of a word is kept as it came.
-        const _ = !0;
+        IORING_CQE_F_TSTAMP_HW as TSTAMP_HW = 1 << 16;
+        _ = !0;
     }
 }
 
+/// How far the buffer number lies in the flag word. Linux 5.7.
+pub const IORING_CQE_BUFFER_SHIFT: u32 = 16;
+
 impl CqeFlags {
-    /// How far the buffer number lies in the flag word (`IORING_CQE_BUFFER_SHIFT`).
-    pub const BUFFER_SHIFT: u32 = 16;
+    /// How far the buffer number lies in the flag word.
+    pub const BUFFER_SHIFT: u32 = IORING_CQE_BUFFER_SHIFT;
 
     /// The buffer that was used, if one was selected.
     #[must_use]

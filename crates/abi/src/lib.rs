@@ -13,9 +13,11 @@ mod cqe;
 mod enter;
 mod flags;
 mod params;
+mod register;
 mod sqe;
 
-pub use cqe::{Cqe, Cqe32, CqeFlags};
+pub use cqe::*;
 pub use enter::*;
 pub use params::*;
-pub use sqe::{Sqe, Sqe128, SqeFlags};
+pub use register::*;
+pub use sqe::*;

@@ -4,7 +4,7 @@
 //! its most common member, and the other readings are methods. So an entry is `Copy`, has no
 //! padding, and may hold any bit pattern.
 
-use bitflags::bitflags;
+use crate::flags::flag_words;
 
 /// A submission queue entry with the kernel's exact layout (`struct io_uring_sqe`,
 /// io_uring_enter(2)).
@@ -54,24 +54,23 @@ pub struct Sqe128 {
     pub extra: [u8; 64],
 }
 
-bitflags! {
+flag_words! {
     /// `IOSQE_*`: how a request is issued and ordered (io_uring_enter(2)).
-    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
     pub struct SqeFlags: u8 {
         /// `fd` is an index of the registered files. Linux 5.1.
-        const FIXED_FILE = 1 << 0;
+        IOSQE_FIXED_FILE as FIXED_FILE = 1 << 0;
         /// Start after everything before it completed; hold everything after it. Linux 5.2.
-        const IO_DRAIN = 1 << 1;
+        IOSQE_IO_DRAIN as IO_DRAIN = 1 << 1;
         /// The next request starts when this one succeeded. Linux 5.3.
-        const IO_LINK = 1 << 2;
+        IOSQE_IO_LINK as IO_LINK = 1 << 2;
         /// Like a link, but survives a bad result. Linux 5.5.
-        const IO_HARDLINK = 1 << 3;
+        IOSQE_IO_HARDLINK as IO_HARDLINK = 1 << 3;
         /// Straight to a worker, without an inline attempt. Linux 5.6.
-        const ASYNC = 1 << 4;
+        IOSQE_ASYNC as ASYNC = 1 << 4;
         /// Take a buffer of group `buf_group` when data is there. Linux 5.7.
-        const BUFFER_SELECT = 1 << 5;
+        IOSQE_BUFFER_SELECT as BUFFER_SELECT = 1 << 5;
         /// Post no completion if the request succeeds. Linux 5.17.
-        const CQE_SKIP_SUCCESS = 1 << 6;
+        IOSQE_CQE_SKIP_SUCCESS as CQE_SKIP_SUCCESS = 1 << 6;
     }
 }
 
