@@ -1,0 +1,141 @@
+//! Doors: the files that may do what the rest of the tree may not, each listed with its reason.
+//!
+//! Three lists stand in ARCHITECTURE.md: files that hold `unsafe`, files that start threads or read
+//! the clock. A list is exact: a file that does it and is not listed is found, and so is a file that
+//! is listed and does not. That each `unsafe` block has its `SAFETY` comment, and that clock and
+//! threads are refused elsewhere, is clippy's to say (`clippy.toml`).
+
+use std::collections::BTreeSet;
+
+use crate::{Finding, Row, Source, Tree};
+
+/// The heading of ARCHITECTURE.md over the files that hold `unsafe`.
+pub const UNSAFE: &str = "Files that hold unsafe code";
+
+/// The heading of ARCHITECTURE.md over the files of `src` that read the clock or start threads.
+pub const CLOCK_AND_THREADS: &str = "Files that read the clock or start threads";
+
+const FILE: &str = "ARCHITECTURE.md";
+
+/// Folders of programs and tests, which a list may name as a whole.
+const WHOLE: [&str; 3] = ["/tests", "/examples", "/benches"];
+
+/// Compares the files whose code says `unsafe` with their list.
+#[must_use]
+pub fn unsafe_code(tree: &Tree) -> Vec<Finding> {
+    let holders: Vec<(&str, usize)> = tree
+        .sources()
+        .filter_map(|(path, source)| source.line_of("unsafe").map(|line| (path, line)))
+        .collect();
+    compare(tree, UNSAFE, &holders, "holds unsafe code")
+}
+
+/// Compares the library and program files that open clippy's `disallowed_methods` with their list.
+#[must_use]
+pub fn clock_and_threads(tree: &Tree) -> Vec<Finding> {
+    let holders: Vec<(&str, usize)> = tree
+        .sources()
+        .filter(|(path, _)| path.contains("/src/"))
+        .filter_map(|(path, source)| opening(source).map(|line| (path, line)))
+        .collect();
+    compare(tree, CLOCK_AND_THREADS, &holders, "reads the clock or starts a thread")
+}
+
+/// The line where the lint is opened outside the file's unit tests.
+fn opening(source: &Source) -> Option<usize> {
+    let tokens = source.tokens();
+    let tests = tokens.windows(2).position(|pair| pair[0].text == "mod" && pair[1].text == "tests");
+    let code = &tokens[..tests.unwrap_or(tokens.len())];
+    code.iter().find(|token| token.text == "disallowed_methods").map(|token| token.line)
+}
+
+fn compare(tree: &Tree, heading: &str, holders: &[(&str, usize)], does: &str) -> Vec<Finding> {
+    let document = tree.document(FILE);
+    let rows = document.table(heading);
+    let mut findings = Vec::new();
+    for (path, line) in holders.iter().filter(|(path, _)| !rows.iter().any(|row| covers(row, path))) {
+        let remedy = format!(
+            "write it without, or list the file in {FILE} under \"{heading}\" with what makes it sound"
+        );
+        findings.push(Finding::new(path, *line, format!("{does} and is not listed"), remedy));
+    }
+    let mut seen = BTreeSet::new();
+    for row in rows {
+        let (entry, line) = (row.cell(0), row.line);
+        let mut refuse = |what: String, remedy: &str| findings.push(Finding::new(FILE, line, what, remedy));
+        if !holders.iter().any(|(path, _)| covers(row, path)) {
+            refuse(format!("`{entry}` is listed, and no file of that name {does}"), "remove the row");
+        }
+        if entry.ends_with('/') && !WHOLE.iter().any(|folder| entry.trim_end_matches('/').ends_with(folder)) {
+            refuse(format!("`{entry}` is a folder of the library"), "list its files one by one");
+        }
+        let again = !seen.insert(entry);
+        if again || row.cell(1).is_empty() {
+            refuse(format!("`{entry}` stands there twice or without a reason"), "keep one row and say why");
+        }
+    }
+    findings
+}
+
+fn covers(row: &Row, path: &str) -> bool {
+    let entry = row.cell(0);
+    entry == path || (entry.ends_with('/') && path.starts_with(entry))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tree(heading: &str, rows: &str, files: &[(&str, &str)]) -> Tree {
+        let text = format!("## {heading}\n\n| File | Why |\n|---|---|\n{rows}");
+        let mut all = vec![(FILE, text.as_str())];
+        all.extend(files);
+        Tree::of(&all)
+    }
+
+    const LOUD: &str = "//! x\nfn a() { unsafe { b() } }\n";
+
+    #[test]
+    fn a_file_with_unsafe_that_is_not_listed_is_found() {
+        let found = unsafe_code(&tree(UNSAFE, "", &[("crates/x/src/a.rs", LOUD)]));
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert_eq!((found[0].file.as_str(), found[0].line), ("crates/x/src/a.rs", 2));
+    }
+
+    #[test]
+    fn a_listed_file_without_unsafe_is_found() {
+        let quiet = "//! unsafe\n/// unsafe { }\nfn a() {}\n";
+        let found =
+            unsafe_code(&tree(UNSAFE, "| `crates/x/src/a.rs` | why |\n", &[("crates/x/src/a.rs", quiet)]));
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert_eq!((found[0].file.as_str(), found[0].line), (FILE, 5));
+    }
+
+    #[test]
+    fn tests_may_be_listed_by_folder_and_libraries_may_not() {
+        let files = [("crates/x/tests/a/b.rs", LOUD), ("crates/x/src/a.rs", LOUD)];
+        let exact = "| `crates/x/tests/` | the raw interface |\n| `crates/x/src/a.rs` | why |\n";
+        assert_eq!(unsafe_code(&tree(UNSAFE, exact, &files)), []);
+        let wide = "| `crates/x/tests/` | the raw interface |\n| `crates/x/src/` | why |\n";
+        let found = unsafe_code(&tree(UNSAFE, wide, &files));
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(found[0].what.contains("folder of the library"));
+    }
+
+    #[test]
+    fn a_row_without_a_reason_and_a_second_row_are_found() {
+        let rows = "| `crates/x/src/a.rs` | |\n| `crates/x/src/a.rs` | why |\n";
+        assert_eq!(unsafe_code(&tree(UNSAFE, rows, &[("crates/x/src/a.rs", LOUD)])).len(), 2);
+    }
+
+    #[test]
+    fn a_clock_read_outside_the_list_is_found_and_one_in_unit_tests_is_not() {
+        let code = "//! x\n#[expect(clippy::disallowed_methods, reason = \"the door\")]\nfn now() {}\n";
+        let test = "//! x\n#[cfg(test)]\n#[allow(dead_code)]\nmod tests {\n#![allow(clippy::disallowed_methods)]\n}\n";
+        let files =
+            [("crates/x/src/clock.rs", code), ("crates/x/src/b.rs", test), ("crates/x/tests/c.rs", code)];
+        let found = clock_and_threads(&tree(CLOCK_AND_THREADS, "", &files));
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert_eq!((found[0].file.as_str(), found[0].line), ("crates/x/src/clock.rs", 2));
+    }
+}
