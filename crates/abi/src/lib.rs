@@ -9,15 +9,22 @@
 //! flag words are named after the group (`IORING_SETUP_*` is [`SetupFlags`]).
 #![no_std]
 
+#[cfg(test)]
+extern crate std;
+
+mod backend;
 mod cqe;
 mod enter;
 mod flags;
+mod memory;
 mod params;
 mod register;
 mod sqe;
 
+pub use backend::*;
 pub use cqe::*;
 pub use enter::*;
+pub use memory::*;
 pub use params::*;
 pub use register::*;
 pub use sqe::*;
