@@ -132,7 +132,8 @@ flag_words! {
         IORING_SETUP_DEFER_TASKRUN as DEFER_TASKRUN = 1 << 13;
         /// The application provides the rings' memory in `user_addr`. Linux 6.5.
         IORING_SETUP_NO_MMAP as NO_MMAP = 1 << 14;
-        /// Return an index of the registered ring descriptors, no descriptor. Needs `NO_MMAP`. Linux 6.5.
+        /// Return an index of the registered ring descriptors, no descriptor. Needs `NO_MMAP`. Linux
+        /// 6.5.
         IORING_SETUP_REGISTERED_FD_ONLY as REGISTERED_FD_ONLY = 1 << 15;
         /// No index array: entries are taken in ring order. Linux 6.6.
         IORING_SETUP_NO_SQARRAY as NO_SQARRAY = 1 << 16;

@@ -21,7 +21,8 @@ pub struct Sqe {
     pub fd: i32,
     /// File offset; also `addr2`, and `cmd_op` in its first half ([`Sqe::set_cmd_op`]).
     pub off: u64,
-    /// Address of a buffer or structure; also `splice_off_in`, and `level`/`optname` ([`Sqe::set_sockopt`]).
+    /// Address of a buffer or structure; also `splice_off_in`, and `level`/`optname`
+    /// ([`Sqe::set_sockopt`]).
     pub addr: u64,
     /// Buffer size, or a count.
     pub len: u32,

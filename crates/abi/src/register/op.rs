@@ -26,8 +26,8 @@ pub const IORING_REGISTER_PROBE: u32 = 8;
 pub const IORING_REGISTER_PERSONALITY: u32 = 9;
 /// Forget the credentials whose number is `nr`. Linux 5.6.
 pub const IORING_UNREGISTER_PERSONALITY: u32 = 10;
-/// Restrict the ring ([`Restriction`](crate::Restriction)), or on descriptor -1 the task ([`TaskRestriction`](crate::TaskRestriction), newer than
-/// Linux 6.18: 7.0). Linux 5.10.
+/// Restrict the ring ([`Restriction`](crate::Restriction)), or on descriptor -1 the task
+/// ([`TaskRestriction`](crate::TaskRestriction), newer than Linux 6.18: 7.0). Linux 5.10.
 pub const IORING_REGISTER_RESTRICTIONS: u32 = 11;
 /// Start a ring that was made disabled. Linux 5.10.
 pub const IORING_REGISTER_ENABLE_RINGS: u32 = 12;
@@ -77,13 +77,16 @@ pub const IORING_REGISTER_ZCRX_IFQ: u32 = 32;
 pub const IORING_REGISTER_RESIZE_RINGS: u32 = 33;
 /// Register a memory region ([`MemRegionReg`](crate::MemRegionReg)). Linux 6.13.
 pub const IORING_REGISTER_MEM_REGION: u32 = 34;
-/// Ask what the kernel has, with any ring or on descriptor -1 ([`QueryHdr`](crate::QueryHdr)). Linux 6.18.
+/// Ask what the kernel has, with any ring or on descriptor -1 ([`QueryHdr`](crate::QueryHdr)). Linux
+/// 6.18.
 pub const IORING_REGISTER_QUERY: u32 = 35;
 /// Control an interface queue ([`ZcrxCtrl`](crate::ZcrxCtrl)). Newer than Linux 6.18: 6.19.
 pub const IORING_REGISTER_ZCRX_CTRL: u32 = 36;
-/// Attach a filter to the ring, or on descriptor -1 to the task ([`Bpf`](crate::Bpf)). Newer than Linux 6.18: 7.0.
+/// Attach a filter to the ring, or on descriptor -1 to the task ([`Bpf`](crate::Bpf)). Newer than Linux
+/// 6.18: 7.0.
 pub const IORING_REGISTER_BPF_FILTER: u32 = 37;
-/// Added to an operation: the ring is named by its index among the registered ring descriptors. Linux 6.3.
+/// Added to an operation: the ring is named by its index among the registered ring descriptors. Linux
+/// 6.3.
 pub const IORING_REGISTER_USE_REGISTERED_RING: u32 = 1 << 31;
 
 /// An operation of io_uring_register(2).

@@ -66,7 +66,8 @@ pub struct QueryZcrx {
     pub __resv2: u64,
 }
 
-/// What zero-copy receive can tell (`struct io_uring_query_zcrx_event`). Newer than Linux 6.18: 7.2 has it.
+/// What zero-copy receive can tell (`struct io_uring_query_zcrx_event`). Newer than Linux 6.18: 7.2 has
+/// it.
 #[doc(alias = "io_uring_query_zcrx_event")]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]

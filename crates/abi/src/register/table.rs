@@ -105,8 +105,8 @@ impl ArgLayout {
     /// Size of the flat argument in bytes for this `nr`; nothing if `nr` is not valid or the size
     /// overflows.
     ///
-    /// On descriptor -1 `REGISTER_RESTRICTIONS` takes a [`TaskRestriction`](crate::TaskRestriction) instead, whose size is in its
-    /// `nr_res`.
+    /// On descriptor -1 `REGISTER_RESTRICTIONS` takes a [`TaskRestriction`](crate::TaskRestriction)
+    /// instead, whose size is in its `nr_res`.
     #[must_use]
     pub fn size(self, nr: u32) -> Option<usize> {
         let count = usize::try_from(nr).ok()?;

@@ -1,4 +1,5 @@
-//! Zero-copy receive: registering an interface queue, its memory area and refill ring, and controlling it.
+//! Zero-copy receive: registering an interface queue, its memory area and refill ring, and controlling
+//! it.
 //!
 //! The completions of `IORING_OP_RECV_ZC` are 32 bytes long; their second half is a [`ZcrxCqe`]. A
 //! buffer is given back by a [`ZcrxRqe`] in the refill ring.
@@ -96,7 +97,8 @@ pub struct ZcrxIfqReg {
     pub __resv: [u64; 2],
 }
 
-/// Which events of a queue post a completion (`struct zcrx_event_desc`). Newer than Linux 6.18: 7.2 has it.
+/// Which events of a queue post a completion (`struct zcrx_event_desc`). Newer than Linux 6.18: 7.2 has
+/// it.
 #[doc(alias = "zcrx_event_desc")]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
@@ -126,7 +128,8 @@ pub struct ZcrxStats {
 
 /// Controls a queue (`struct zcrx_ctrl`). Newer than Linux 6.18: 6.19.
 ///
-/// The kernel's union of arguments is the plain field [`ZcrxCtrl::arg`], with a constructor for each operation.
+/// The kernel's union of arguments is the plain field [`ZcrxCtrl::arg`], with a constructor for each
+/// operation.
 #[doc(alias = "zcrx_ctrl")]
 #[doc(alias = "zcrx_ctrl_flush_rq")]
 #[doc(alias = "zcrx_ctrl_export")]
@@ -167,8 +170,8 @@ impl ZcrxCtrl {
         ctrl
     }
 
-    /// Adds memory; the argument is the address of a [`ZcrxAreaReg`], which the kernel also writes. Newer than
-    /// Linux 6.18: 7.3 has it.
+    /// Adds memory; the argument is the address of a [`ZcrxAreaReg`], which the kernel also writes.
+    /// Newer than Linux 6.18: 7.3 has it.
     #[must_use]
     pub const fn add_area(zcrx_id: u32, area_ptr: u64) -> Self {
         let mut ctrl = Self::of(zcrx_id, ZCRX_CTRL_ADD_AREA);
@@ -206,7 +209,8 @@ flag_words! {
 
     /// `ZCRX_FEATURE_*`: what the kernel's zero-copy receive does.
     pub struct ZcrxFeatures: u32 {
-        /// The size of receive buffers can be chosen: [`ZcrxIfqReg::rx_buf_len`]. Newer than Linux 6.18: 7.0.
+        /// The size of receive buffers can be chosen: [`ZcrxIfqReg::rx_buf_len`]. Newer than Linux
+        /// 6.18: 7.0.
         ZCRX_FEATURE_RX_PAGE_SIZE as RX_PAGE_SIZE = 1 << 0;
         /// Events are reported: [`ZcrxEventDesc`]. Newer than Linux 6.18: 7.2 has it.
         ZCRX_FEATURE_EVENT as EVENT = 1 << 1;
