@@ -7,6 +7,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::tree::is_tests;
 use crate::{Finding, Row, Source, Tree};
 
 /// The heading of ARCHITECTURE.md over the files that hold `unsafe`.
@@ -35,7 +36,7 @@ pub fn unsafe_code(tree: &Tree) -> Vec<Finding> {
 pub fn clock_and_threads(tree: &Tree) -> Vec<Finding> {
     let holders: Vec<(&str, usize)> = tree
         .sources()
-        .filter(|(path, _)| path.contains("/src/"))
+        .filter(|(path, _)| path.contains("/src/") && !is_tests(path))
         .filter_map(|(path, source)| opening(source).map(|line| (path, line)))
         .collect();
     compare(tree, CLOCK_AND_THREADS, &holders, "reads the clock or starts a thread")
@@ -132,8 +133,12 @@ mod tests {
     fn a_clock_read_outside_the_list_is_found_and_one_in_unit_tests_is_not() {
         let code = "//! x\n#[expect(clippy::disallowed_methods, reason = \"the door\")]\nfn now() {}\n";
         let test = "//! x\n#[cfg(test)]\n#[allow(dead_code)]\nmod tests {\n#![allow(clippy::disallowed_methods)]\n}\n";
-        let files =
-            [("crates/x/src/clock.rs", code), ("crates/x/src/b.rs", test), ("crates/x/tests/c.rs", code)];
+        let files = [
+            ("crates/x/src/clock.rs", code),
+            ("crates/x/src/b.rs", test),
+            ("crates/x/tests/c.rs", code),
+            ("crates/x/src/d_tests.rs", code),
+        ];
         let found = clock_and_threads(&tree(CLOCK_AND_THREADS, "", &files));
         assert_eq!(found.len(), 1, "{found:?}");
         assert_eq!((found[0].file.as_str(), found[0].line), ("crates/x/src/clock.rs", 2));

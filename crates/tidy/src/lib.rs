@@ -22,6 +22,7 @@ pub mod dependencies;
 pub mod doors;
 pub mod names;
 pub mod purity;
+pub mod rooms;
 pub mod shape;
 
 mod document;

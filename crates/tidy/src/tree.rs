@@ -133,6 +133,11 @@ fn is_read(path: &str) -> bool {
     [".rs", ".toml", ".md"].iter().any(|ending| path.ends_with(ending))
 }
 
+/// Whether a file holds the unit tests of the module beside it.
+pub(crate) fn is_tests(path: &str) -> bool {
+    path.split('/').any(|part| matches!(part, "tests" | "tests.rs") || part.ends_with("_tests.rs"))
+}
+
 fn is_crate_manifest(path: &str) -> bool {
     let parts: Vec<&str> = path.split('/').collect();
     matches!(parts.as_slice(), ["crates", _, "Cargo.toml"])

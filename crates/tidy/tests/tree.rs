@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use annulus_tidy::{Finding, Tree, arrows, dependencies, doors, names, purity, render, shape};
+use annulus_tidy::{Finding, Tree, arrows, dependencies, doors, names, purity, render, rooms, shape};
 
 static TREE: LazyLock<Tree> = LazyLock::new(|| Tree::of_this_workspace().expect("the tree can be read"));
 
@@ -59,4 +59,9 @@ fn every_dependency_says_what_it_is_for() {
 #[test]
 fn every_crate_takes_the_lints_of_the_workspace() {
     assert_none(&dependencies::lints(&TREE));
+}
+
+#[test]
+fn every_module_has_its_line_in_architecture() {
+    assert_none(&rooms::check(&TREE));
 }
