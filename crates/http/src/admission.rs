@@ -3,8 +3,8 @@
 //! A table that the caller asks at accept and tells at close; it holds no socket. What it keeps true: the table never
 //! has more entries than connections are allowed, and an address without connections has none.
 
+use core::net::IpAddr;
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 
 /// The bounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
