@@ -75,7 +75,7 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn reads_and_writes(a in args()) {
+    fn reads_and_writes_are_the_same_bytes(a in args()) {
         same! {
             ring::opcode::Read::new(ring::types::Fd(a.fd), at(a.wide), a.len)
                 .offset(a.off).ioprio(a.small).rw_flags(a.flags).buf_group(a.group);
@@ -98,7 +98,7 @@ proptest! {
     }
 
     #[test]
-    fn open_files_and_the_file_table(a in args()) {
+    fn work_on_open_files_is_the_same_bytes(a in args()) {
         same! {
             ring::opcode::Nop::new();
             ring::opcode::Fsync::new(ring::types::Fd(a.fd)).offset(a.off).len(a.len)
@@ -116,7 +116,7 @@ proptest! {
     }
 
     #[test]
-    fn paths_and_extended_attributes(a in args()) {
+    fn paths_and_extended_attributes_are_the_same_bytes(a in args()) {
         same! {
             ring::opcode::OpenAt::new(ring::types::Fd(a.fd), at(a.wide)).flags(a.flags).mode(a.len)
                 .file_index(ring::types::DestinationSlot::try_from_slot_target(a.slot).ok());
@@ -138,7 +138,7 @@ proptest! {
     }
 
     #[test]
-    fn pipes_and_provided_buffers(a in args()) {
+    fn pipes_and_provided_buffers_are_the_same_bytes(a in args()) {
         same! {
             ring::opcode::Splice::new(ring::types::Fixed(a.slot), a.off.cast_signed(),
                 ring::types::Fd(a.fd), a.wide.cast_signed(), a.len).flags(a.len);
@@ -154,7 +154,7 @@ proptest! {
     }
 
     #[test]
-    fn sockets(a in args()) {
+    fn sockets_are_the_same_bytes(a in args()) {
         same! {
             ring::opcode::Socket::new(a.fd, a.flags, a.fd ^ a.flags).flags(a.flags)
                 .file_index(ring::types::DestinationSlot::try_from_slot_target(a.slot).ok());
@@ -172,7 +172,7 @@ proptest! {
     }
 
     #[test]
-    fn sends(a in args()) {
+    fn sends_are_the_same_bytes(a in args()) {
         same! {
             ring::opcode::Send::new(ring::types::Fd(a.fd), at(a.wide), a.len).ioprio(a.small).flags(a.flags)
                 .dest_addr(at(a.off)).dest_addr_len(u32::from(a.group));
@@ -185,7 +185,7 @@ proptest! {
     }
 
     #[test]
-    fn receives(a in args()) {
+    fn receives_are_the_same_bytes(a in args()) {
         same! {
             ring::opcode::Recv::new(ring::types::Fd(a.fd), at(a.wide), a.len).ioprio(a.small).flags(a.flags)
                 .buf_group(a.group);
@@ -201,7 +201,7 @@ proptest! {
     }
 
     #[test]
-    fn polls_and_timeouts(a in args()) {
+    fn polls_and_timeouts_are_the_same_bytes(a in args()) {
         let timeout = a.len & 0x7d;
         same! {
             ring::opcode::PollAdd::new(ring::types::Fd(a.fd), a.len).multi(a.yes);
@@ -220,7 +220,7 @@ proptest! {
     }
 
     #[test]
-    fn cancels_messages_and_waits(a in args()) {
+    fn cancels_messages_and_waits_are_the_same_bytes(a in args()) {
         same! {
             ring::opcode::AsyncCancel::new(a.wide);
             ring::opcode::AsyncCancel2::new(ring::types::CancelBuilder::any());
@@ -239,7 +239,7 @@ proptest! {
     }
 
     #[test]
-    fn commands_in_both_sizes(a in args(), tail in any::<[u8; 32]>()) {
+    fn commands_of_both_sizes_are_the_same_bytes(a in args(), tail in any::<[u8; 32]>()) {
         let mut cmd = [a.byte; 80];
         cmd[..32].copy_from_slice(&tail);
         cmd[48..].copy_from_slice(&tail);
@@ -253,7 +253,7 @@ proptest! {
     }
 
     #[test]
-    fn what_an_entry_is_given_after_it_was_built(a in args()) {
+    fn what_an_entry_is_given_after_it_was_built_is_the_same_bytes(a in args()) {
         let flags = a.byte & 0x7f;
         same! {
             64: ring::opcode::Read::new(ring::types::Fixed(a.slot), at(a.wide), a.len).build()
@@ -269,7 +269,7 @@ proptest! {
     }
 
     #[test]
-    fn structures_that_the_kernel_reads(a in args()) {
+    fn structures_that_the_kernel_reads_are_the_same_bytes(a in args()) {
         same! { 24: ring::types::OpenHow::new().flags(a.off).mode(a.wide).resolve(a.off ^ a.wide) }
         same! { 16: ring::types::Timespec::new().sec(a.wide).nsec(a.len) }
         same! { 24: ring::types::FutexWaitV::new().val(a.off).uaddr(a.wide).flags(a.len) }
