@@ -31,7 +31,8 @@ flag_words! {
         IORING_POLL_UPDATE_EVENTS as UPDATE_EVENTS = 1 << 1;
         /// `POLL_REMOVE`: change the `user_data` instead. Linux 5.13.
         IORING_POLL_UPDATE_USER_DATA as UPDATE_USER_DATA = 1 << 2;
-        /// Level-triggered instead of edge-triggered. Linux 6.0.
+        /// Level-triggered instead of edge-triggered. In the header since Linux 6.0, but 6.18 answers
+        /// `EINVAL`.
         IORING_POLL_ADD_LEVEL as ADD_LEVEL = 1 << 3;
     }
 

@@ -10,7 +10,8 @@ flag_words! {
         IORING_RECVSEND_POLL_FIRST as POLL_FIRST = 1 << 0;
         /// Receive again and again; only with buffer selection. Linux 6.0.
         IORING_RECV_MULTISHOT as MULTISHOT = 1 << 1;
-        /// Use the registered buffer `buf_index`. Linux 6.0.
+        /// Use the registered buffer `buf_index`: zero-copy sends since Linux 6.0, plain sends and
+        /// receives newer than 6.18 (7.3 has it).
         IORING_RECVSEND_FIXED_BUF as FIXED_BUF = 1 << 2;
         /// Zero-copy send: the notification tells whether data was copied
         /// ([`IORING_NOTIF_USAGE_ZC_COPIED`]). Linux 6.2.

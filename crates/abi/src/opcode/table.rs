@@ -1,9 +1,10 @@
 //! The opcode table, as plain data: one row for each opcode, in the order of their numbers.
 //!
 //! What it keeps true: a field is in `reads` if Linux 6.18 looks at it for the operation's sake, and in
-//! `zero` if it answers `EINVAL` to any value but zero. Newer kernels refuse some more and give some a
-//! meaning: 7.x refuses `addr3` and `pad2` of timeouts and `UNLINKAT`, and takes the `user_data` of a
-//! zero-copy send's notification from `addr3`.
+//! `zero` if it answers `EINVAL` to any value but zero; each row was tried on 6.18, except `RECV_ZC` (no
+//! such device) and the two opcodes that it lacks. Where a field has parts, a part may be refused though
+//! the field is read. Newer kernels differ in two rows: they take the `user_data` of a zero-copy send's
+//! notification from `addr3`, and refuse `addr3` and `pad2` of `UNLINKAT`.
 
 use crate::opcode::*;
 
@@ -29,15 +30,15 @@ pub const OPCODES: [OpcodeInfo; IORING_OP_LAST as usize] = [
     row(IORING_OP_RECVMSG, "RECVMSG", (5, 3), IOPRIO | FD | ADDR | LEN | OP_FLAGS | BUF_INDEX,
         OFF | FILE_INDEX, FILE | SELECT | IN | MULTI | UNBOUND),
     row(IORING_OP_TIMEOUT, "TIMEOUT", (5, 4), ADDR | OFF | LEN | OP_FLAGS,
-        IOPRIO | BUF_INDEX | FILE_INDEX, MULTI),
+        IOPRIO | BUF_INDEX | FILE_INDEX | ADDR3 | PAD2, MULTI),
     row(IORING_OP_TIMEOUT_REMOVE, "TIMEOUT_REMOVE", (5, 5), ADDR | OFF | OP_FLAGS,
-        IOPRIO | BUF_INDEX | LEN | FILE_INDEX, 0),
+        IOPRIO | BUF_INDEX | LEN | FILE_INDEX | ADDR3 | PAD2, 0),
     row(IORING_OP_ACCEPT, "ACCEPT", (5, 5), IOPRIO | FD | ADDR | OFF | OP_FLAGS | FILE_INDEX,
         LEN | BUF_INDEX, FILE | IN | MULTI | DIRECT | UNBOUND),
     row(IORING_OP_ASYNC_CANCEL, "ASYNC_CANCEL", (5, 5), FD | ADDR | LEN | OP_FLAGS,
         IOPRIO | OFF | FILE_INDEX, 0),
     row(IORING_OP_LINK_TIMEOUT, "LINK_TIMEOUT", (5, 5), ADDR | LEN | OP_FLAGS,
-        IOPRIO | OFF | BUF_INDEX | FILE_INDEX, 0),
+        IOPRIO | OFF | BUF_INDEX | FILE_INDEX | ADDR3 | PAD2, 0),
     row(IORING_OP_CONNECT, "CONNECT", (5, 5), FD | ADDR | OFF,
         IOPRIO | LEN | BUF_INDEX | OP_FLAGS | FILE_INDEX, FILE | OUT | UNBOUND),
     row(IORING_OP_FALLOCATE, "FALLOCATE", (5, 6), FD | OFF | ADDR | LEN,

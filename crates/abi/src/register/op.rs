@@ -85,6 +85,8 @@ pub const IORING_REGISTER_ZCRX_CTRL: u32 = 36;
 /// Attach a filter to the ring, or on descriptor -1 to the task ([`Bpf`](crate::Bpf)). Newer than Linux
 /// 6.18: 7.0.
 pub const IORING_REGISTER_BPF_FILTER: u32 = 37;
+/// How many operations there are here, those newer than Linux 6.18 included.
+pub const IORING_REGISTER_LAST: u32 = 38;
 /// Added to an operation: the ring is named by its index among the registered ring descriptors. Linux
 /// 6.3.
 pub const IORING_REGISTER_USE_REGISTERED_RING: u32 = 1 << 31;

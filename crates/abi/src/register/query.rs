@@ -39,7 +39,7 @@ pub struct QueryOpcode {
     pub enter_flags: u64,
     /// Every [`SqeFlags`](crate::SqeFlags) bit it takes.
     pub sqe_flags: u64,
-    /// How many queries. Linux 6.19; zero before.
+    /// How many queries.
     pub nr_query_opcodes: u32,
     /// Zero.
     pub __pad: u32,

@@ -7,9 +7,9 @@
 use core::mem::size_of;
 
 use crate::register::{
-    Bpf, BufReg, BufStatus, ClockRegister, CloneBuffers, FileIndexRange, MemRegionReg, Napi, ProbeOp,
-    QueryHdr, RegisterOp, Restriction, RsrcRegister, RsrcUpdate, RsrcUpdate2, SyncCancelReg, ZcrxCtrl,
-    ZcrxIfqReg,
+    Bpf, BufReg, BufStatus, ClockRegister, CloneBuffers, FileIndexRange, IORING_REGISTER_LAST, MemRegionReg,
+    Napi, ProbeOp, QueryHdr, RegisterOp, Restriction, RsrcRegister, RsrcUpdate, RsrcUpdate2, SyncCancelReg,
+    ZcrxCtrl, ZcrxIfqReg,
 };
 use crate::{Params, Probe, Sqe};
 
@@ -131,7 +131,7 @@ const FD: usize = size_of::<i32>();
 
 /// Every operation, in the order of their numbers.
 #[rustfmt::skip]
-pub const REGISTER_OPS: [RegisterInfo; 38] = [
+pub const REGISTER_OPS: [RegisterInfo; IORING_REGISTER_LAST as usize] = [
     row(RegisterOp::REGISTER_BUFFERS, "REGISTER_BUFFERS", (5, 1)).takes(array(IOVEC)).with_pointers(),
     row(RegisterOp::UNREGISTER_BUFFERS, "UNREGISTER_BUFFERS", (5, 1)),
     row(RegisterOp::REGISTER_FILES, "REGISTER_FILES", (5, 1)).takes(array(FD)),
