@@ -70,7 +70,7 @@ flag_words! {
         IORING_NOP_FIXED_FILE as FIXED_FILE = 1 << 2;
         /// Look up the registered buffer `buf_index`. Linux 6.13.
         IORING_NOP_FIXED_BUFFER as FIXED_BUFFER = 1 << 3;
-        /// Complete from task work. Linux 6.16.
+        /// Complete from task work. Linux 6.17.
         IORING_NOP_TW as TW = 1 << 4;
         /// Post a 32-byte completion, whose second half is `off` and `addr`. Linux 6.18.
         IORING_NOP_CQE32 as CQE32 = 1 << 5;
