@@ -356,6 +356,26 @@ impl<'m, E: Slot> SqProducer<'m, E> {
         true
     }
 
+    /// Copies an entry of twice the size into two neighbouring slots of a mixed ring. At the ring's
+    /// end `filler`, which should be a NOP without completion, takes the odd slot. `false`, and nothing done, if
+    /// there is no room.
+    pub fn push_wide<W: Slot>(&mut self, entry: &W, filler: &E) -> bool {
+        const { assert!(size_of::<W>() == 2 * size_of::<E>(), "a wide entry takes two slots") };
+        let last = self.memory.sq_entries - 1;
+        let at_the_end = self.tail & last == last;
+        if self.memory.sq_entries < 2 || self.room() < 2 + u32::from(at_the_end) {
+            return false;
+        }
+        if at_the_end {
+            self.write(filler);
+        }
+        // SAFETY: the slot at the tail and, as it is not the ring's last, the one behind it lie in the ring;
+        // both are free, and this is the only producer (`sq_producer`).
+        unsafe { self.slot().cast::<W>().write_unaligned(*entry) };
+        self.tail = self.tail.wrapping_add(2);
+        true
+    }
+
     /// Takes back the entry pushed last, if it was not published yet.
     pub fn pop(&mut self) -> Option<E> {
         if self.tail == self.published {
@@ -434,28 +454,6 @@ impl<'m, E: Slot> SqProducer<'m, E> {
         // SAFETY: a masked index lies below `sq_entries`, and that many entries of E's size (the
         // contract of `sq_producer`) lie here, as `new` checked.
         unsafe { self.memory.sqes.cast::<E>().add(index) }
-    }
-}
-
-impl SqProducer<'_, Sqe> {
-    /// Copies a 128-byte entry into two neighbouring slots of a mixed ring. At the ring's end a
-    /// NOP that posts no completion fills the odd slot. `false`, and nothing done, if there is no room.
-    pub fn push_wide(&mut self, entry: &Sqe128) -> bool {
-        let last = self.memory.sq_entries - 1;
-        let at_the_end = self.tail & last == last;
-        if self.memory.sq_entries < 2 || self.room() < 2 + u32::from(at_the_end) {
-            return false;
-        }
-        if at_the_end {
-            let mut filler = Sqe::new(0);
-            filler.flags = crate::SqeFlags::CQE_SKIP_SUCCESS.bits();
-            self.write(&filler);
-        }
-        self.write(&entry.base);
-        // SAFETY: 64 bytes are read as an entry, for which any bytes will do, at any alignment.
-        let second = unsafe { entry.extra.as_ptr().cast::<Sqe>().read_unaligned() };
-        self.write(&second);
-        true
     }
 }
 

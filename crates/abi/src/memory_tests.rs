@@ -181,13 +181,14 @@ fn ready_entries_come_in_two_slices_where_the_ring_wraps() {
 fn a_wide_entry_never_wraps_and_a_nop_fills_the_gap() {
     let ring = ring(4);
     let wide = Sqe128 { base: nop(5), extra: [0xa5; 64] };
+    let filler = Sqe { flags: crate::SqeFlags::CQE_SKIP_SUCCESS.bits(), ..nop(0) };
     let mut end = ring.producer();
     assert!(end.push_all(&[nop(1), nop(2), nop(3)]));
-    assert!(!end.push_wide(&wide), "one slot is left");
+    assert!(!end.push_wide(&wide, &filler), "one slot is left");
     end.publish();
     ring.word(SQ_HEAD).store(3, Relaxed);
     end.sync();
-    assert!(end.push_wide(&wide));
+    assert!(end.push_wide(&wide, &filler));
     drop(end);
     assert_eq!(ring.word(SQ_TAIL).load(Relaxed), 6);
     assert_eq!(ring.sqe(3).flags, crate::SqeFlags::CQE_SKIP_SUCCESS.bits());
