@@ -6,22 +6,36 @@
 
 use std::fmt;
 
-use annulus_abi::{Cqe, Cqe32};
+use annulus_abi::{CqConsumer, Cqe, Cqe32, Slot};
 use rustix::io::Errno;
 
+pub use crate::completion::{CompletionQueue, CompletionStatus};
+pub use crate::mixed::EntryMixed;
 pub use annulus_abi::CqeFlags;
 
-mod sealed {
+pub(crate) mod sealed {
     #[allow(unnameable_types, reason = "which is what seals the traits that need it")]
     pub trait Sealed {}
 }
 
-/// What a completion queue can hold: [`Entry`] (16 bytes) or [`Entry32`] (32 bytes).
+/// What a completion queue can hold: [`Entry`] (16 bytes), [`Entry32`] (32 bytes), or both sizes side by side
+/// ([`EntryMixed`]).
 ///
-/// Both are plain data with exactly the kernel's layout. Sealed: the kernel knows no third size.
+/// The first two are plain data with exactly the kernel's layout. Sealed: the kernel knows no third size.
 pub trait EntryMarker: Copy + fmt::Debug + Into<Entry> + sealed::Sealed + 'static {
-    /// The set-up flags that a ring of this entry needs: 0, or `IORING_SETUP_CQE32`.
+    /// The set-up flags that a ring of this entry needs: 0, `IORING_SETUP_CQE32` or `IORING_SETUP_CQE_MIXED`.
     const BUILD_FLAGS: u32;
+
+    /// What lies in the queue, as [`CompletionQueue::ready`] shows it.
+    type Slot: Slot;
+
+    /// Takes the oldest entry out of the queue.
+    #[doc(hidden)]
+    fn take(end: &mut CqConsumer<'_, Self::Slot>) -> Option<Self>;
+
+    /// The oldest of the entries that are `ready`, left where it is.
+    #[doc(hidden)]
+    fn first(ready: &[Self::Slot]) -> Option<Self>;
 
     /// What the request carried.
     fn user_data(&self) -> u64;
@@ -169,6 +183,18 @@ macro_rules! entry {
 
         impl EntryMarker for $Entry {
             const BUILD_FLAGS: u32 = $build_flags;
+
+            type Slot = Self;
+
+            #[inline]
+            fn take(end: &mut CqConsumer<'_, Self>) -> Option<Self> {
+                end.pop()
+            }
+
+            #[inline]
+            fn first(ready: &[Self]) -> Option<Self> {
+                ready.first().copied()
+            }
 
             #[inline]
             fn user_data(&self) -> u64 {

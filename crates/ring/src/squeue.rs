@@ -10,8 +10,10 @@
 
 use std::fmt;
 
-use annulus_abi::{Sqe, Sqe128};
+use annulus_abi::{Slot, Sqe, Sqe128};
 use bitflags::bitflags;
+
+pub use crate::submission::{PushError, SubmissionQueue};
 
 mod sealed {
     #[allow(unnameable_types, reason = "which is what seals the traits that need it")]
@@ -22,7 +24,7 @@ mod sealed {
 ///
 /// Both are plain data with exactly the kernel's layout, so a queue copies them into its slots as
 /// they are. Sealed: the kernel knows no third size.
-pub trait EntryMarker: Copy + fmt::Debug + From<Entry> + sealed::Sealed + 'static {
+pub trait EntryMarker: Slot + From<Entry> + sealed::Sealed {
     /// The set-up flags that a ring of this entry needs: 0, or `IORING_SETUP_SQE128`.
     const BUILD_FLAGS: u32;
 

@@ -1,0 +1,276 @@
+//! Why a ring could not be set up, and what to do about it.
+//!
+//! The kernel answers with an errno; the same errno has several causes, and the machine tells which it
+//! was: the sysctl, the seccomp state of this process, its limits, and, for flags, a few more attempts.
+//! Nothing here changes anything, and nothing is looked up before a set-up has failed.
+
+use std::fmt::{self, Display, Formatter};
+use std::{fs, io};
+
+use annulus_abi::{Params, SetupFlags};
+use rustix::io::Errno;
+use rustix::process::{Resource, getrlimit};
+
+use crate::kernel::{self, SystemCalls, probe_flag};
+
+/// The most entries that a submission queue may have (`IORING_MAX_ENTRIES`).
+const MAX_ENTRIES: u32 = 32_768;
+/// The most entries that a completion queue may have (`IORING_MAX_CQ_ENTRIES`).
+const MAX_CQ_ENTRIES: u32 = 2 * MAX_ENTRIES;
+
+/// Pairs of which the first is refused without one of the second.
+const NEEDS: [(SetupFlags, SetupFlags); 6] = [
+    (SetupFlags::SQ_AFF, SetupFlags::SQPOLL),
+    (SetupFlags::DEFER_TASKRUN, SetupFlags::SINGLE_ISSUER),
+    (SetupFlags::TASKRUN_FLAG, SetupFlags::COOP_TASKRUN.union(SetupFlags::DEFER_TASKRUN)),
+    (SetupFlags::HYBRID_IOPOLL, SetupFlags::IOPOLL),
+    (SetupFlags::REGISTERED_FD_ONLY, SetupFlags::NO_MMAP),
+    (SetupFlags::SQ_REWIND, SetupFlags::NO_SQARRAY),
+];
+
+/// Pairs that are refused together.
+const EXCLUDES: [(SetupFlags, SetupFlags); 6] = [
+    (SetupFlags::SQPOLL, SetupFlags::COOP_TASKRUN),
+    (SetupFlags::SQPOLL, SetupFlags::TASKRUN_FLAG),
+    (SetupFlags::SQPOLL, SetupFlags::DEFER_TASKRUN),
+    (SetupFlags::CQE32, SetupFlags::CQE_MIXED),
+    (SetupFlags::SQE128, SetupFlags::SQE_MIXED),
+    (SetupFlags::SQ_REWIND, SetupFlags::SQPOLL),
+];
+
+/// A ring could not be set up: the errno, the cause as far as this machine shows it, and the remedy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SetupError {
+    /// `EPERM`: the sysctl `kernel.io_uring_disabled` forbids io_uring, to unprivileged processes (1) or
+    /// to all (2).
+    DisabledBySysctl {
+        /// The value of the sysctl.
+        value: u8,
+    },
+    /// `EPERM` or `EACCES`, and a seccomp filter is in force: a container's or a service's profile.
+    ForbiddenBySeccomp {
+        /// What the filter answered.
+        errno: Errno,
+    },
+    /// `EPERM` or `EACCES` without sysctl and filter: a security module, or a feature that wants a privilege.
+    Forbidden {
+        /// What the kernel answered.
+        errno: Errno,
+    },
+    /// `ENOSYS`: no io_uring in this kernel, or a filter that says so.
+    Missing {
+        /// Whether a seccomp filter is in force, which may be what answers.
+        seccomp: bool,
+    },
+    /// `ENOMEM`: the rings count against the limit of locked memory, or memory is short.
+    OutOfMemory {
+        /// Bytes that the rings take.
+        needed: usize,
+        /// The soft limit of locked memory (`RLIMIT_MEMLOCK`) in bytes, if there is one.
+        limit: Option<u64>,
+    },
+    /// `EMFILE` or `ENFILE`: no descriptor left in the process or in the system.
+    OutOfDescriptors {
+        /// Which of the two.
+        errno: Errno,
+        /// The soft limit of the process (`RLIMIT_NOFILE`), if there is one.
+        limit: Option<u64>,
+    },
+    /// `EINVAL`: a number of entries out of range.
+    Entries {
+        /// What was asked for.
+        asked: u32,
+        /// The most that there can be.
+        most: u32,
+        /// Which queue.
+        queue: &'static str,
+    },
+    /// `EINVAL`: this kernel knows too little.
+    FlagsUnknown {
+        /// The flags that it refuses.
+        flags: SetupFlags,
+    },
+    /// `EINVAL`: a flag without another one that it needs.
+    FlagNeeds {
+        /// The flag.
+        flag: SetupFlags,
+        /// One of these must be set too.
+        needs: SetupFlags,
+    },
+    /// `EINVAL`: flags that exclude each other.
+    FlagsExclude {
+        /// Both.
+        flags: SetupFlags,
+    },
+    /// Anything else that io_uring_setup(2) or mmap(2) answered.
+    Other {
+        /// The answer.
+        errno: Errno,
+    },
+}
+
+impl SetupError {
+    /// Finds the cause of a refusal.
+    pub(crate) fn explain(calls: &SystemCalls, errno: Errno, entries: u32, params: &Params) -> Self {
+        let error = match errno {
+            Errno::PERM | Errno::ACCESS => forbidden(errno),
+            Errno::NOSYS => Self::Missing { seccomp: seccomp_filters() },
+            Errno::NOMEM => Self::OutOfMemory {
+                needed: kernel::memory_size(entries, params),
+                limit: getrlimit(Resource::Memlock).current,
+            },
+            Errno::MFILE | Errno::NFILE => {
+                Self::OutOfDescriptors { errno, limit: getrlimit(Resource::Nofile).current }
+            }
+            Errno::INVAL => invalid(calls, entries, params),
+            _ => Self::Other { errno },
+        };
+        tracing::debug!(%error, "no ring");
+        error
+    }
+
+    /// The errno behind it.
+    #[must_use]
+    pub const fn errno(&self) -> Errno {
+        match *self {
+            Self::DisabledBySysctl { .. } => Errno::PERM,
+            Self::Missing { .. } => Errno::NOSYS,
+            Self::OutOfMemory { .. } => Errno::NOMEM,
+            Self::ForbiddenBySeccomp { errno }
+            | Self::Forbidden { errno }
+            | Self::OutOfDescriptors { errno, .. }
+            | Self::Other { errno } => errno,
+            Self::Entries { .. }
+            | Self::FlagsUnknown { .. }
+            | Self::FlagNeeds { .. }
+            | Self::FlagsExclude { .. } => Errno::INVAL,
+        }
+    }
+}
+
+impl Display for SetupError {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::DisabledBySysctl { value } => {
+                let whom = if *value == 1 {
+                    "processes without CAP_SYS_ADMIN that are not in kernel.io_uring_group"
+                } else {
+                    "all processes"
+                };
+                write!(
+                    f,
+                    "io_uring is forbidden to {whom} here (sysctl kernel.io_uring_disabled={value}, EPERM); \
+                     an administrator can allow it with `sysctl kernel.io_uring_disabled=0`"
+                )
+            }
+            Self::ForbiddenBySeccomp { errno } => write!(
+                f,
+                "io_uring is forbidden by a seccomp filter ({errno}), as in containers with the default \
+                 profile of Docker, containerd or Podman; allow io_uring_setup, io_uring_enter and \
+                 io_uring_register in the profile"
+            ),
+            Self::Forbidden { errno } => write!(
+                f,
+                "io_uring is forbidden ({errno}) though neither the sysctl nor seccomp forbids it: look for \
+                 a security module (SELinux, AppArmor) or a flag that wants a privilege"
+            ),
+            Self::Missing { seccomp: true } => f.write_str(
+                "there is no io_uring here (ENOSYS), and a seccomp filter is in force that may be what says so \
+                 (Podman's profile does); allow io_uring_setup, io_uring_enter and io_uring_register in it",
+            ),
+            Self::Missing { seccomp: false } => f.write_str(
+                "there is no io_uring here (ENOSYS): the kernel is older than 5.1, was built without it, or \
+                 is an emulation such as gVisor",
+            ),
+            Self::OutOfMemory { needed, limit: Some(limit) } => write!(
+                f,
+                "no memory for the rings (ENOMEM): they take {needed} bytes, and all rings and registered buffers of this \
+                 user together may lock {limit} bytes; raise RLIMIT_MEMLOCK (`ulimit -l`, LimitMEMLOCK=) or ask for fewer entries"
+            ),
+            Self::OutOfMemory { needed, limit: None } => {
+                write!(f, "no memory for the rings (ENOMEM): they take {needed} bytes; locked memory is not limited")
+            }
+            Self::OutOfDescriptors { errno: Errno::MFILE, limit } => {
+                let limit = limit.map_or_else(String::new, |limit| format!(" of {limit}"));
+                write!(f, "no descriptor left for a ring (EMFILE): raise the process's limit{limit} (`ulimit -n`) or close some")
+            }
+            Self::OutOfDescriptors { .. } => {
+                f.write_str("no descriptor left for a ring in the whole system (ENFILE): see sysctl fs.file-max")
+            }
+            Self::Entries { asked, most, queue } => {
+                write!(f, "a {queue} queue has 1 to {most} entries, {asked} were asked for (EINVAL); setup_clamp takes what there is")
+            }
+            Self::FlagsUnknown { flags } => {
+                write!(f, "this kernel does not know the setup flags {flags:?} (EINVAL); `Builder::optional` goes on without")
+            }
+            Self::FlagNeeds { flag, needs } => {
+                write!(f, "the setup flag {flag:?} is refused without {needs:?} (EINVAL)")
+            }
+            Self::FlagsExclude { flags } => {
+                write!(f, "the setup flags {flags:?} exclude each other (EINVAL)")
+            }
+            Self::Other { errno } => write!(f, "the ring could not be set up: {errno}"),
+        }
+    }
+}
+
+impl std::error::Error for SetupError {}
+
+impl From<SetupError> for io::Error {
+    /// Keeps the errno, so that `raw_os_error` answers as it does for a system call.
+    fn from(error: SetupError) -> Self {
+        error.errno().into()
+    }
+}
+
+fn forbidden(errno: Errno) -> SetupError {
+    let sysctl = fs::read_to_string("/proc/sys/kernel/io_uring_disabled");
+    match sysctl.ok().and_then(|value| value.trim().parse().ok()) {
+        Some(value @ 1..=u8::MAX) if errno == Errno::PERM => SetupError::DisabledBySysctl { value },
+        _ if seccomp_filters() => SetupError::ForbiddenBySeccomp { errno },
+        _ => SetupError::Forbidden { errno },
+    }
+}
+
+/// Whether a seccomp filter is in force for this thread.
+fn seccomp_filters() -> bool {
+    let status = fs::read_to_string("/proc/thread-self/status").unwrap_or_default();
+    status.lines().any(|line| line.strip_prefix("Seccomp:").is_some_and(|mode| mode.trim() == "2"))
+}
+
+/// Which of the reasons for `EINVAL` it is.
+fn invalid(calls: &SystemCalls, entries: u32, params: &Params) -> SetupError {
+    let flags = params.setup_flags();
+    let clamp = flags.contains(SetupFlags::CLAMP);
+    if entries == 0 || (entries > MAX_ENTRIES && !clamp) {
+        return SetupError::Entries { asked: entries, most: MAX_ENTRIES, queue: "submission" };
+    }
+    if flags.contains(SetupFlags::CQSIZE) {
+        let asked = params.cq_entries;
+        if asked == 0 || (asked > MAX_CQ_ENTRIES && !clamp) || asked.next_power_of_two() < entries {
+            return SetupError::Entries { asked, most: MAX_CQ_ENTRIES, queue: "completion" };
+        }
+    }
+    for (flag, needs) in NEEDS {
+        if flags.contains(flag) && !flags.intersects(needs) {
+            return SetupError::FlagNeeds { flag, needs };
+        }
+    }
+    for (one, other) in EXCLUDES {
+        if flags.contains(one | other) {
+            return SetupError::FlagsExclude { flags: one | other };
+        }
+    }
+    let unknown =
+        flags.iter().filter(|flag| !probe_flag(calls, *flag)).fold(SetupFlags::empty(), |all, one| all | one);
+    let unnamed = flags.difference(SetupFlags::all());
+    if (unknown | unnamed).is_empty() {
+        return SetupError::Other { errno: Errno::INVAL };
+    }
+    SetupError::FlagsUnknown { flags: unknown | unnamed }
+}
+
+#[cfg(test)]
+#[path = "error_tests.rs"]
+mod tests;
