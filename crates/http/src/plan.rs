@@ -1,8 +1,8 @@
 //! A response as data: its head and where its body comes from.
 //!
 //! A [`Plan`] is complete: who carries it out takes no decision any more. What it keeps true: `Content-Length` is that
-//! of the body described, no body stands on the answer to HEAD nor on 204 and 304, and an error's body is a short text
-//! without any part of the request.
+//! of the body described, no body stands on 204 and 304 nor on the answer to an understood HEAD, and an error's body is a
+//! short text without any part of the request.
 
 use crate::date::DateText;
 use crate::field::FieldValue;

@@ -151,7 +151,8 @@ pub struct HeadParser {
 }
 
 impl HeadParser {
-    /// As [`parse`], but called again with the same beginning and more bytes after each [`Parsed::Partial`].
+    /// As [`parse`], but called again with the same beginning and more bytes after each [`Parsed::Partial`]. What is
+    /// wrong in a header line may be told only when the line has ended, or when the limit is reached.
     pub fn parse<'b>(&mut self, buffer: &'b [u8], limits: &Limits) -> Parsed<'b> {
         if self.may_wait(buffer) {
             self.seen = buffer.len();
