@@ -1,0 +1,13 @@
+//! A program written for the `io-uring` crate 0.7.15 compiles after changing the crate's name.
+//!
+//! The modules below are such a program's text: every path, name and signature, which the compiler checks.
+//! `io_uring_api_peer` compiles the same text against that crate, so it is no wish of ours what stands there.
+#![allow(unsafe_code, reason = "the program's text uses unsafe functions, as such programs do")]
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+extern crate annulus as ring;
+
+#[path = "io_uring_api/operations.rs"]
+mod operations;
+#[path = "io_uring_api/values.rs"]
+mod values;
