@@ -2,7 +2,6 @@
 //!
 //! The modules below are such a program's text: every path, name and signature, which the compiler checks.
 //! `io_uring_api_peer` compiles the same text against that crate, so it is no wish of ours what stands there.
-#![allow(unsafe_code, reason = "the program's text uses unsafe functions, as such programs do")]
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 extern crate annulus as ring;

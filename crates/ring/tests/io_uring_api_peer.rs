@@ -1,5 +1,4 @@
 //! The text of `io_uring_api`, compiled and run against the `io-uring` crate: what it says is true of it.
-#![allow(unsafe_code, reason = "the program's text uses unsafe functions, as such programs do")]
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 extern crate io_uring as ring;

@@ -1,4 +1,5 @@
 //! Entries and types, as the `io-uring` crate has them: names, signatures, and which functions are const.
+#![allow(unsafe_code, reason = "the program's text uses unsafe functions, as such programs do")]
 
 use std::fmt::Debug;
 use std::mem::size_of;
