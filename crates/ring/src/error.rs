@@ -5,12 +5,13 @@
 //! Nothing here changes anything, and nothing is looked up before a set-up has failed.
 
 use std::fmt::{self, Display, Formatter};
-use std::{fs, io};
+use std::io;
 
 use annulus_abi::{Params, SetupFlags};
 use rustix::io::Errno;
 use rustix::process::{Resource, getrlimit};
 
+use crate::environment;
 use crate::kernel::{self, SystemCalls, probe_flag};
 
 /// The most entries that a submission queue may have (`IORING_MAX_ENTRIES`).
@@ -115,7 +116,7 @@ impl SetupError {
     pub(crate) fn explain(calls: &SystemCalls, errno: Errno, entries: u32, params: &Params) -> Self {
         let error = match errno {
             Errno::PERM | Errno::ACCESS => forbidden(errno),
-            Errno::NOSYS => Self::Missing { seccomp: seccomp_filters() },
+            Errno::NOSYS => Self::Missing { seccomp: environment::seccomp_filter() },
             Errno::NOMEM => Self::OutOfMemory {
                 needed: kernel::memory_size(entries, params),
                 limit: getrlimit(Resource::Memlock).current,
@@ -225,18 +226,11 @@ impl From<SetupError> for io::Error {
 }
 
 fn forbidden(errno: Errno) -> SetupError {
-    let sysctl = fs::read_to_string("/proc/sys/kernel/io_uring_disabled");
-    match sysctl.ok().and_then(|value| value.trim().parse().ok()) {
-        Some(value @ 1..=u8::MAX) if errno == Errno::PERM => SetupError::DisabledBySysctl { value },
-        _ if seccomp_filters() => SetupError::ForbiddenBySeccomp { errno },
+    match environment::io_uring_disabled() {
+        Some(value @ 1..) if errno == Errno::PERM => SetupError::DisabledBySysctl { value },
+        _ if environment::seccomp_filter() => SetupError::ForbiddenBySeccomp { errno },
         _ => SetupError::Forbidden { errno },
     }
-}
-
-/// Whether a seccomp filter is in force for this thread.
-fn seccomp_filters() -> bool {
-    let status = fs::read_to_string("/proc/thread-self/status").unwrap_or_default();
-    status.lines().any(|line| line.strip_prefix("Seccomp:").is_some_and(|mode| mode.trim() == "2"))
 }
 
 /// Which of the reasons for `EINVAL` it is.

@@ -50,6 +50,7 @@ pub use annulus_abi as abi;
 mod builder;
 mod completion;
 pub mod cqueue;
+pub mod environment;
 mod error;
 pub mod kernel;
 mod mixed;

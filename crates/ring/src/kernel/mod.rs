@@ -28,6 +28,13 @@ pub(crate) use probe_flag::probe_flag;
 use registered::Registration;
 use staging::{SIGSET_SIZE, Staged};
 
+/// Whether the kernel of this machine knows a setup flag. Asks by setting up the smallest ring with it,
+/// which is closed again; where no ring can be set up at all, the answer is meaningless.
+#[must_use]
+pub fn knows_setup_flag(flag: SetupFlags) -> bool {
+    probe_flag(&SystemCalls::LINUX, flag)
+}
+
 /// Where the memory of a ring comes from.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) enum RingSource {
