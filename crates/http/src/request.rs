@@ -11,6 +11,8 @@ use crate::limits::Limits;
 use crate::rejection::Rejection;
 use crate::target::is_valid_authority;
 use crate::{Method, Status};
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use std::fmt;
 use std::mem::MaybeUninit;
 
 /// Most header lines that a caller may allow: the table for them stands on the stack while a head is parsed.
@@ -60,7 +62,8 @@ pub struct RequestHead<'b> {
     pub method: Method,
     /// The method as the client wrote it: a token, safe to log.
     pub method_token: &'b str,
-    /// The request target as the client wrote it: free of blanks and control characters, at most 8 KiB by default.
+    /// The request target as the client wrote it: UTF-8 without blanks and ASCII control characters, at most 8 KiB by
+    /// default. For logs there is [`target_for_log`](Self::target_for_log).
     pub raw_target: &'b str,
     /// The version on the request line.
     pub version: Version,
@@ -78,6 +81,21 @@ impl RequestHead<'_> {
     #[must_use]
     pub fn host(&self) -> Option<&str> {
         self.headers.only(Name::Host).and_then(|host| std::str::from_utf8(host).ok())
+    }
+
+    /// The request target with all but visible ASCII encoded, and quotation marks and backslashes too: it cannot end
+    /// a quoted field of a log, begin a line or steer a terminal.
+    ///
+    /// ```
+    /// use annulus_http::{parse, Limits, Parsed};
+    ///
+    /// let request = "GET /\"\u{9b}2J HTTP/1.0\r\n\r\n".as_bytes();
+    /// let Parsed::Complete { head, .. } = parse(request, &Limits::default()) else { panic!() };
+    /// assert_eq!(head.target_for_log().to_string(), "/%22%C2%9B2J");
+    /// ```
+    pub fn target_for_log(&self) -> impl fmt::Display + use<'_> {
+        const UNSAFE: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'\\');
+        utf8_percent_encode(self.raw_target, UNSAFE)
     }
 }
 

@@ -1,6 +1,7 @@
 //! What must be beyond doubt in a head, what becomes of bodies, and the bounds.
 
 use super::common::Site;
+use annulus_http::{HeadParser, Limits, Parsed, Status};
 
 /// Each is 400, and nothing behind it is read.
 #[test]
@@ -165,4 +166,17 @@ fn over_100_header_lines_are_431_and_close() {
 fn endless_empty_lines_are_no_request() {
     assert_eq!(Site::default().raw(&b"\r\n".repeat(100)).status, 400);
     assert_eq!(Site::default().converse(b"\r\n\r\n").len(), 0, "a few are ignored");
+}
+
+#[test]
+fn a_line_that_trickles_in_without_end_is_refused_at_the_limit() {
+    let limits = Limits { max_header_bytes: 100, ..Limits::default() };
+    let received = [&b"GET / HTTP/1.1\r\nX: "[..], &b"y".repeat(200)].concat();
+    let mut parser = HeadParser::default();
+    let refused = (1..=received.len()).find_map(|end| match parser.parse(&received[..end], &limits) {
+        Parsed::Rejected(why) => Some((end, why.status)),
+        Parsed::Partial => None,
+        Parsed::Complete { .. } => unreachable!("the head never ends"),
+    });
+    assert_eq!(refused, Some((16 + 100, Status::RequestHeaderFieldsTooLarge)));
 }
