@@ -1,3 +1,5 @@
 //! A static file and photo server on annulus-rt.
 
+mod calendar;
+pub mod demo;
 pub mod listing;

@@ -2,6 +2,8 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use crate::calendar::civil_date;
+
 /// A size with a decimal unit: bytes below 1000 as they are, above that two or three digits.
 ///
 /// ```
@@ -54,23 +56,4 @@ pub fn utc_minute(time: SystemTime) -> Option<String> {
     let minute_of_day = seconds.rem_euclid(86_400) / 60;
     let (hour, minute) = (minute_of_day / 60, minute_of_day % 60);
     (0..=9999).contains(&year).then(|| format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}"))
-}
-
-/// Year, month and day in the Gregorian calendar of a count of days since 1970-01-01.
-///
-/// Years are taken to begin in March: then the leap day is the last of its year, and the lengths of the months
-/// follow one line, (153 m + 2) / 5.
-fn civil_date(days_since_1970: i64) -> (i64, i64, i64) {
-    const DAYS_IN_400_YEARS: i64 = 146_097;
-    const DAYS_FROM_0000_03_01_TO_1970: i64 = 719_468;
-    let days = days_since_1970 + DAYS_FROM_0000_03_01_TO_1970;
-    let cycle = days.div_euclid(DAYS_IN_400_YEARS);
-    let day_of_cycle = days.rem_euclid(DAYS_IN_400_YEARS);
-    let year_of_cycle =
-        (day_of_cycle - day_of_cycle / 1460 + day_of_cycle / 36_524 - day_of_cycle / 146_096) / 365;
-    let day_of_year = day_of_cycle - (365 * year_of_cycle + year_of_cycle / 4 - year_of_cycle / 100);
-    let march_month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * march_month + 2) / 5 + 1;
-    let month = if march_month < 10 { march_month + 3 } else { march_month - 9 };
-    (cycle * 400 + year_of_cycle + i64::from(month <= 2), month, day)
 }
