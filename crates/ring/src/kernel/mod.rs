@@ -17,7 +17,8 @@ use std::mem::size_of;
 use std::os::fd::{BorrowedFd, RawFd};
 
 use annulus_abi::{
-    Backend, EnterArg, EnterFlags, Features, Params, Region, RegisterOp, RingMemory, RsrcUpdate, SetupFlags,
+    ArgDirection, Backend, EnterArg, EnterFlags, Features, Params, Region, RegisterOp, RingMemory,
+    RsrcUpdate, SetupFlags,
 };
 use rustix::io::Errno;
 
@@ -170,8 +171,12 @@ impl Kernel {
         let staged = unsafe { Staged::new(&self.calls, arg, len) }?;
         // SAFETY: the caller's contract, passed on with the copy.
         let result = unsafe { (self.calls.register)(fd, op.raw(), staged.arg(), nr) };
-        // SAFETY: `arg` is as large as what was staged from it, and writable where the operation writes.
-        unsafe { staged.copy_back(arg) };
+        let writes =
+            op.info().is_some_and(|info| matches!(info.direction, ArgDirection::Out | ArgDirection::InOut));
+        if writes {
+            // SAFETY: `arg` is as large as what was staged from it, and the operation writes it.
+            unsafe { staged.copy_back(arg) };
+        }
         result
     }
 

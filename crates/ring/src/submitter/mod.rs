@@ -2,8 +2,10 @@
 //!
 //! A [`Submitter`] is a view of a ring; what it knows lives in the ring and its back end, so a
 //! fresh one is as good as the last. It makes no call when there is nothing to be done: see
-//! [`Submitter::submit`]. Registration stands in `register.rs` and its neighbours.
+//! [`Submitter::submit`]. Registration stands in `register/`.
 #![allow(unsafe_code, reason = "enter consumes entries that the unsafe push vouched for")]
+
+mod register;
 
 use std::fmt::{self, Debug, Formatter};
 use std::io;
