@@ -135,7 +135,7 @@ pub fn write_album(directory: &Path, options: &AlbumOptions) -> io::Result<Album
     order.sort_by_key(|&number| std::cmp::Reverse(shots[number].size.0 * shots[number].size.1));
     let mut written = in_parallel(shots.len(), threads(options, shots.len()), |turn| {
         let number = order[turn];
-        Ok((number, write_picture(directory, &shots[number], number, &darkroom, options)?))
+        Ok((number, write_picture(directory, &shots[number], &darkroom, options)?))
     })?;
     written.sort_by_key(|(number, _)| *number);
     let pictures: Vec<PictureFacts> = written.into_iter().map(|(_, picture)| picture).collect();
@@ -197,12 +197,11 @@ fn in_parallel<T: Send>(
 fn write_picture(
     directory: &Path,
     shot: &Shot,
-    number: usize,
     darkroom: &Darkroom,
     options: &AlbumOptions,
 ) -> io::Result<PictureFacts> {
     let path = directory.join(shot.folder).join(shot.name);
-    let seed = options.seed.wrapping_add(number as u64 * 0x51_7cc1);
+    let seed = options.seed.wrapping_add(shot.place * 0x51_7cc1);
     // A frame below a dozen points is no picture any more.
     let painted = |size: usize| (size / shot.enlargement / options.shrink).max(12);
     let frame = shot.scene.paint(painted(shot.size.0), painted(shot.size.1), seed);

@@ -43,7 +43,7 @@ impl Darkroom {
         let texture = (0..TEXTURE_SIDE * TEXTURE_SIDE)
             .map(|i| {
                 let (x, y) = ((i % TEXTURE_SIDE) as f32, (i / TEXTURE_SIDE) as f32);
-                noise.at(x * 0.25, y * 0.25) * 0.6
+                noise.at(x * 0.25, y * 0.25) * 0.8
                     + noise.at(x * 0.5 + 0.3, y * 0.5 + 0.7) * 0.5
                     + random.normal() * 0.25
             })

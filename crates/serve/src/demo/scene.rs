@@ -10,6 +10,7 @@ mod night;
 mod silhouette;
 mod sky;
 mod terrain;
+mod trees;
 mod water;
 mod wide;
 

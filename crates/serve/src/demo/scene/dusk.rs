@@ -4,9 +4,10 @@ use super::{
     Easel,
     ground::{Alps, Dunes},
     night::{Aurora, Galaxy, Moon, Night},
-    silhouette::{Conifers, Ridge},
+    silhouette::Ridge,
     sky::{Clouds, Sky, Sun},
     terrain::{self, Light, Range},
+    trees::Conifers,
     water::{Lake, Sea},
 };
 use crate::demo::frame::{Rgb, View};
@@ -21,7 +22,7 @@ pub(super) fn aurora(easel: &mut Easel<'_>) {
         galaxy: None,
     };
     night.paint(easel.frame, &view, &easel.noise, &mut easel.random);
-    let aurora = Aurora { base: 0.16, wave: 0.13, strength: 0.75, cut: 2.5 };
+    let aurora = Aurora { base: 0.16, wave: 0.13, strength: 1.0, cut: 2.5 };
     aurora.paint(easel.frame, &view, &easel.noise);
     let ground = Alps {
         noise: &easel.noise,
@@ -33,24 +34,19 @@ pub(super) fn aurora(easel: &mut Easel<'_>) {
         rock: Rgb(0.12, 0.13, 0.15),
         meadow: Rgb(0.4, 0.42, 0.45),
         wood: Rgb(0.05, 0.06, 0.06),
+        wood_height: 0.45,
         snow_line: 0.10,
     };
     let light = Light {
         toward: (0.25, 1.0, -0.25),
-        sun: Rgb(0.045, 0.16, 0.085),
-        ambient: Rgb(0.02, 0.04, 0.06),
+        sun: Rgb(0.07, 0.24, 0.13),
+        ambient: Rgb(0.03, 0.055, 0.085),
         haze: Rgb(0.020, 0.050, 0.065),
         haze_glow: Rgb::default(),
         density: 0.06,
         thinning: 0.7,
     };
-    terrain::paint(
-        easel.frame,
-        &view,
-        &ground,
-        Range { eye: 0.02, near: 1.5, far: 8.0, steps: 800, roughness: 0.16 },
-        &light,
-    );
+    terrain::paint(easel.frame, &view, &ground, Range { eye: 0.02, near: 1.5, far: 8.0 }, &light);
     Lake { shore: 0.668, deep: Rgb(0.002, 0.008, 0.012), ripple: 0.022 }.paint(easel.frame, &easel.noise);
 }
 
@@ -119,6 +115,7 @@ pub(super) fn moon(easel: &mut Easel<'_>) {
                 tip_light: crest_light * 0.8,
                 foot_light: crest_light,
                 spread: 0.03,
+                lit_left: 0.0,
             };
             trees.paint(easel.frame, random, |x| Some(ridge.row(noise, x, height) + 0.01 * height));
         }
@@ -131,32 +128,26 @@ pub(super) fn galaxy(easel: &mut Easel<'_>) {
     let night = Night {
         zenith: Rgb(0.006, 0.010, 0.024),
         horizon: Rgb(0.050, 0.050, 0.062),
-        stars: 9000,
+        stars: 17000,
         galaxy: Some(Galaxy {
             centre: (0.12, 0.30),
             angle: 1.08,
             width: 0.135,
-            light: Rgb(0.20, 0.19, 0.20),
+            light: Rgb(0.30, 0.28, 0.29),
         }),
     };
     night.paint(easel.frame, &view, &easel.noise, &mut easel.random);
     let ground = Dunes { noise: &easel.noise, offset: (9.4, 1.7), sand: Rgb(0.40, 0.28, 0.19) };
     let light = Light {
         toward: (0.8, 0.45, 0.6),
-        sun: Rgb(0.055, 0.058, 0.072),
-        ambient: Rgb(0.016, 0.020, 0.032),
+        sun: Rgb(0.16, 0.15, 0.17),
+        ambient: Rgb(0.030, 0.036, 0.055),
         haze: Rgb(0.040, 0.042, 0.055),
         haze_glow: Rgb::default(),
         density: 0.05,
         thinning: 0.8,
     };
-    terrain::paint(
-        easel.frame,
-        &view,
-        &ground,
-        Range { eye: 1.0, near: 0.9, far: 12.0, steps: 700, roughness: 0.16 },
-        &light,
-    );
+    terrain::paint(easel.frame, &view, &ground, Range { eye: 1.0, near: 0.9, far: 12.0 }, &light);
 }
 
 /// Conifers in the mist, row behind row.
@@ -201,6 +192,7 @@ pub(super) fn mist(easel: &mut Easel<'_>) {
             tip_light: light,
             foot_light: light.mix(fog, 0.35),
             spread: 0.05,
+            lit_left: 0.0,
         };
         trees.paint(easel.frame, random, |x| Some(ridge.row(noise, x, height) + 0.02 * height));
         ridge.paint(easel.frame, noise);

@@ -29,6 +29,8 @@ pub(super) struct Alps<'a> {
     pub(super) rock: Rgb,
     pub(super) meadow: Rgb,
     pub(super) wood: Rgb,
+    /// Woods rather than meadows are below this height over the floor.
+    pub(super) wood_height: f32,
     /// The height above which snow stays.
     pub(super) snow_line: f32,
 }
@@ -53,26 +55,66 @@ impl Ground for Alps<'_> {
     }
 
     fn surface(&self, spot: &Spot) -> Surface {
-        let patches = self.noise.fractal(spot.right * 3.1, spot.away * 3.1 + 40.0, 4);
+        let patches = self.patches(spot);
+        let grown = smoothstep(0.60, 0.80, spot.level) * self.grown(spot, patches);
+        let may_snow = spot.height + 0.25 * patches > self.snow_line - 0.05;
+        if grown >= 1.0 && !may_snow {
+            return self.green(spot, patches);
+        }
         // Beds of rock: their noise is drawn out along the level.
         let beds = self.noise.fractal(spot.right * 2.0 + spot.away, spot.height * 26.0, 3);
         let rock = self.rock * (0.85 + 0.55 * beds + 0.35 * patches);
-        let wooded = smoothstep(-0.12, 0.05, patches + (0.45 - (spot.height - self.floor)) * 0.35);
-        let green = self.meadow.mix(self.wood, wooded);
-        let tree_line = self.floor + self.tall * (0.34 + 0.22 * patches);
-        let grown =
-            smoothstep(0.60, 0.80, spot.level) * smoothstep(tree_line + 0.06, tree_line - 0.06, spot.height);
+        let mut ground = Surface { albedo: rock, texture: 17.0 };
+        if grown > 0.0 {
+            let green = self.green(spot, patches);
+            ground = Surface { albedo: rock.mix(green.albedo, grown), texture: 16.0 };
+        }
         let snowed = smoothstep(0.50, 0.70, spot.level + 0.25 * beds)
             * smoothstep(self.snow_line - 0.05, self.snow_line + 0.16, spot.height + 0.25 * patches);
-        let bare = rock.mix(green * (0.8 + 0.5 * beds), grown);
         Surface {
-            albedo: bare.mix(Rgb(0.86, 0.89, 0.95), snowed),
-            texture: mix(mix(9.0, 11.0, grown * wooded), 2.0, snowed),
+            albedo: ground.albedo.mix(Rgb(0.86, 0.89, 0.95), snowed),
+            texture: mix(ground.texture, 3.0, snowed),
         }
     }
 }
 
 impl Alps<'_> {
+    /// How likely trees stand at a spot, as far as neither rock nor height forbid them.
+    pub(super) fn trees(&self, spot: &Spot) -> f32 {
+        let patches = self.patches(spot);
+        self.wooded(spot, patches) * self.grown(spot, patches)
+    }
+
+    fn patches(&self, spot: &Spot) -> f32 {
+        self.noise.fractal(spot.right * 3.1, spot.away * 3.1 + 40.0, 4)
+    }
+
+    /// How much of the green there is wood rather than meadow.
+    fn wooded(&self, spot: &Spot, patches: f32) -> f32 {
+        smoothstep(-0.12, 0.05, patches + (self.wood_height - (spot.height - self.floor)) * 0.35)
+    }
+
+    /// Whether anything grows at that height.
+    fn grown(&self, spot: &Spot, patches: f32) -> f32 {
+        let tree_line = self.floor + self.tall * (0.34 + 0.22 * patches);
+        smoothstep(tree_line + 0.06, tree_line - 0.06, spot.height)
+    }
+
+    fn green(&self, spot: &Spot, patches: f32) -> Surface {
+        // Grass is never of one green.
+        let grass = self.noise.fractal(spot.right * 9.0 + 3.0, spot.away * 9.0, 3);
+        let albedo = (self.meadow * (1.0 + 0.7 * grass)).mix(self.wood, self.wooded(spot, patches));
+        Surface { albedo, texture: 15.0 }
+    }
+
+    /// Whether it is too steep for trees.
+    pub(super) fn is_steep(&self, spot: &Spot) -> bool {
+        const NEAR: f32 = 0.02;
+        let height = |right: f32, away: f32| self.height(spot.right + right, spot.away + away, 0.01);
+        let (across, deep) = (height(NEAR, 0.0) - spot.height, height(0.0, NEAR) - spot.height);
+        across.hypot(deep) > NEAR * 1.1
+    }
+
     /// Stands walls around what is high: below a level everything slopes, above it rises steeply to near its top.
     fn cut_towers(&self, body: f32, x: f32, z: f32, detail: u32) -> f32 {
         let level = 0.52 + 0.16 * self.noise.at(x * 3.0 + 2.0, z * 3.0);
@@ -143,10 +185,10 @@ impl CloudSea<'_> {
         for _ in 0..octaves {
             // Folded upward: round heads with creases between them.
             sum += strength * noise.at(x, z).abs();
-            strength *= 0.48;
+            strength *= 0.42;
             (x, z) = (1.6 * x - 1.2 * z + 3.7, 1.2 * x + 1.6 * z + 1.9);
         }
-        self.deck + 0.26 * (sum - 0.22) + 0.12 * noise.at(right * 0.35 + 20.0, away * 0.35)
+        self.deck + 0.17 * (sum - 0.22) + 0.12 * noise.at(right * 0.35 + 20.0, away * 0.35)
     }
 }
 

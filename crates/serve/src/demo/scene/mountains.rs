@@ -3,9 +3,10 @@
 use super::{
     Easel,
     ground::Alps,
-    silhouette::{Conifers, Ridge},
+    silhouette::Ridge,
     sky::{Clouds, Sky, Sun},
     terrain::{self, Light, Range},
+    trees::{Conifers, Woods},
     water::Lake,
 };
 use crate::demo::frame::{Rgb, View};
@@ -45,6 +46,7 @@ pub(super) fn towers(easel: &mut Easel<'_>) {
         rock: Rgb(0.46, 0.38, 0.32),
         meadow: Rgb(0.16, 0.20, 0.06),
         wood: Rgb(0.04, 0.07, 0.035),
+        wood_height: 0.45,
         snow_line: 0.80,
     };
     let light = Light {
@@ -56,13 +58,15 @@ pub(super) fn towers(easel: &mut Easel<'_>) {
         density: 0.09,
         thinning: 0.45,
     };
-    terrain::paint(
-        easel.frame,
-        &view,
-        &ground,
-        Range { eye: 0.12, near: 0.5, far: 9.0, steps: 1100, roughness: 0.16 },
-        &light,
-    );
+    let range = Range { eye: 0.12, near: 0.5, far: 9.0 };
+    terrain::paint(easel.frame, &view, &ground, range, &light);
+    let woods = Woods {
+        count: 9000,
+        tall: 0.03,
+        between: (0.55, 4.0),
+        albedo: [Rgb(0.045, 0.075, 0.035), Rgb(0.09, 0.11, 0.04)],
+    };
+    woods.paint(easel.frame, &view, (&ground, range, &light), &mut easel.random);
 }
 
 /// A lake without wind in the morning: a range, woods on the shore, and both again in the water.
@@ -93,6 +97,7 @@ pub(super) fn lake(easel: &mut Easel<'_>) {
         rock: Rgb(0.36, 0.34, 0.32),
         meadow: Rgb(0.13, 0.19, 0.06),
         wood: Rgb(0.030, 0.062, 0.035),
+        wood_height: 0.45,
         snow_line: 0.95,
     };
     let light = Light {
@@ -104,18 +109,20 @@ pub(super) fn lake(easel: &mut Easel<'_>) {
         density: 0.055,
         thinning: 0.7,
     };
-    terrain::paint(
-        easel.frame,
-        &view,
-        &ground,
-        Range { eye: 0.03, near: 1.6, far: 10.0, steps: 1000, roughness: 0.16 },
-        &light,
-    );
+    let range = Range { eye: 0.03, near: 1.6, far: 10.0 };
+    terrain::paint(easel.frame, &view, &ground, range, &light);
+    let woods = Woods {
+        count: 7000,
+        tall: 0.045,
+        between: (1.7, 5.0),
+        albedo: [Rgb(0.030, 0.065, 0.035), Rgb(0.07, 0.11, 0.04)],
+    };
+    woods.paint(easel.frame, &view, (&ground, range, &light), &mut easel.random);
     let shore = 0.60;
     let height = easel.frame.height as f32;
     let bank = Ridge {
-        crest: shore - 0.012,
-        relief: 0.02,
+        crest: shore - 0.002,
+        relief: 0.012,
         frequency: 2.2,
         sharpness: 0.0,
         cut: 3.0,
@@ -131,6 +138,7 @@ pub(super) fn lake(easel: &mut Easel<'_>) {
         tip_light: Rgb(0.050, 0.085, 0.040),
         foot_light: Rgb(0.012, 0.024, 0.016),
         spread: 0.012,
+        lit_left: 0.0,
     };
     let noise = &easel.noise;
     trees.paint(easel.frame, &mut easel.random, |x| {
@@ -144,7 +152,7 @@ pub(super) fn meadow(easel: &mut Easel<'_>) {
     let view = View::new(easel.frame, 1.25, 0.44);
     let sky = Sky {
         horizon: Rgb(0.72, 0.84, 0.98),
-        zenith: Rgb(0.06, 0.19, 0.52),
+        zenith: Rgb(0.045, 0.16, 0.50),
         falloff: 2.6,
         sun: None,
         clouds: Some(Clouds {
@@ -167,6 +175,7 @@ pub(super) fn meadow(easel: &mut Easel<'_>) {
         rock: Rgb(0.34, 0.33, 0.33),
         meadow: Rgb(0.20, 0.30, 0.055),
         wood: Rgb(0.035, 0.075, 0.03),
+        wood_height: 0.45,
         snow_line: 0.55,
     };
     let light = Light {
@@ -178,13 +187,15 @@ pub(super) fn meadow(easel: &mut Easel<'_>) {
         density: 0.055,
         thinning: 0.9,
     };
-    terrain::paint(
-        easel.frame,
-        &view,
-        &ground,
-        Range { eye: 0.0, near: 0.45, far: 12.0, steps: 1100, roughness: 0.16 },
-        &light,
-    );
+    let range = Range { eye: 0.0, near: 0.45, far: 12.0 };
+    terrain::paint(easel.frame, &view, &ground, range, &light);
+    let woods = Woods {
+        count: 14000,
+        tall: 0.032,
+        between: (0.5, 5.0),
+        albedo: [Rgb(0.030, 0.065, 0.028), Rgb(0.075, 0.12, 0.035)],
+    };
+    woods.paint(easel.frame, &view, (&ground, range, &light), &mut easel.random);
 }
 
 /// Larches in autumn under a range with the first snow.
@@ -192,8 +203,8 @@ pub(super) fn autumn(easel: &mut Easel<'_>) {
     let view = View::new(easel.frame, 1.35, 0.52);
     let sky = Sky {
         horizon: Rgb(0.92, 0.84, 0.74),
-        zenith: Rgb(0.16, 0.28, 0.50),
-        falloff: 1.9,
+        zenith: Rgb(0.10, 0.22, 0.50),
+        falloff: 2.6,
         sun: Some(Sun {
             right: 1.1,
             up: 0.30,
@@ -220,8 +231,9 @@ pub(super) fn autumn(easel: &mut Easel<'_>) {
         floor: -0.22,
         towers: 0.4,
         rock: Rgb(0.32, 0.29, 0.27),
-        meadow: Rgb(0.40, 0.22, 0.05),
-        wood: Rgb(0.30, 0.11, 0.022),
+        meadow: Rgb(0.26, 0.17, 0.06),
+        wood: Rgb(0.16, 0.075, 0.022),
+        wood_height: 0.45,
         snow_line: 0.62,
     };
     let light = Light {
@@ -233,23 +245,13 @@ pub(super) fn autumn(easel: &mut Easel<'_>) {
         density: 0.075,
         thinning: 0.6,
     };
-    terrain::paint(
-        easel.frame,
-        &view,
-        &ground,
-        Range { eye: 0.06, near: 0.5, far: 10.0, steps: 1000, roughness: 0.16 },
-        &light,
-    );
-    let height = easel.frame.height as f32;
-    let noise = &easel.noise;
-    let front = Conifers {
-        count: 46,
-        tallest: 0.34,
-        tip_light: Rgb(0.58, 0.28, 0.05),
-        foot_light: Rgb(0.14, 0.055, 0.014),
-        spread: 0.16,
+    let range = Range { eye: 0.06, near: 0.5, far: 10.0 };
+    terrain::paint(easel.frame, &view, &ground, range, &light);
+    let woods = Woods {
+        count: 11000,
+        tall: 0.042,
+        between: (0.55, 5.0),
+        albedo: [Rgb(0.42, 0.17, 0.022), Rgb(0.07, 0.085, 0.03)],
     };
-    front.paint(easel.frame, &mut easel.random, |x| {
-        (noise.at(x / height * 2.1, 70.0) > -0.05).then_some(0.97 * height)
-    });
+    woods.paint(easel.frame, &view, (&ground, range, &light), &mut easel.random);
 }

@@ -41,10 +41,6 @@ pub(super) struct Range {
     pub(super) eye: f32,
     pub(super) near: f32,
     pub(super) far: f32,
-    /// Points along each line of sight.
-    pub(super) steps: usize,
-    /// How much fine detail may add to the rough form of the ground, at most.
-    pub(super) roughness: f32,
 }
 
 /// The light on the ground and the air before it.
@@ -65,18 +61,18 @@ pub(super) struct Light {
 
 /// Paints the ground over what the frame holds already.
 pub(super) fn paint(frame: &mut Frame, view: &View, ground: &impl Ground, range: Range, light: &Light) {
-    let fan = Fan::new(frame.width, *view, range, ground);
+    let fan = Fan::new((frame.width, frame.height), *view, range, ground);
     let shadows = Shadows::new(&fan, light);
     let (x, y, z) = light.toward;
     let length = (x * x + y * y + z * z).sqrt();
     let toward = (x / length, y / length, z / length);
-    let shaded: Vec<Option<Pixel>> = (0..fan.columns * range.steps)
+    let shaded: Vec<Option<Pixel>> = (0..fan.columns * fan.steps)
         .map(|point| {
-            let (column, step) = (point / range.steps, point % range.steps);
+            let (column, step) = (point / fan.steps, point % fan.steps);
             fan.seen[point].then(|| light.shade(&fan, ground, column, step, toward, shadows.at(column, step)))
         })
         .collect();
-    let mut line = Line { heights: vec![0.0; range.steps], shaded: vec![None; range.steps] };
+    let mut line = Line { heights: vec![0.0; fan.steps], shaded: vec![None; fan.steps] };
     for column in 0..frame.width {
         line.between(&fan, &shaded, column);
         fan.fill_column(frame, column, &line);
@@ -108,7 +104,7 @@ impl Light {
     }
 
     /// The share of a spot's light that reaches the eye through air that thins with height.
-    fn clearness(&self, eye: f32, spot: &Spot) -> f32 {
+    pub(super) fn clearness(&self, eye: f32, spot: &Spot) -> f32 {
         let thin = |height: f32| (-height / self.thinning).exp();
         let rise = spot.height - eye;
         let mean = if rise.abs() < self.thinning * 0.01 {
@@ -127,6 +123,7 @@ const SPACING: usize = 2;
 /// constant factor.
 struct Fan {
     columns: usize,
+    steps: usize,
     range: Range,
     view: View,
     growth_ln: f32,
@@ -137,23 +134,24 @@ struct Fan {
 }
 
 impl Fan {
-    fn new(width: usize, view: View, range: Range, ground: &impl Ground) -> Self {
+    fn new((width, height): (usize, usize), view: View, range: Range, ground: &impl Ground) -> Self {
         let columns = width.div_ceil(SPACING) + 1;
-        let growth_ln = (range.far / range.near).ln() / (range.steps - 1) as f32;
-        let away: Vec<f32> =
-            (0..range.steps).map(|step| range.near * (growth_ln * step as f32).exp()).collect();
-        let mut fan = Self { columns, range, view, growth_ln, away, heights: Vec::new(), seen: Vec::new() };
-        fan.heights.reserve_exact(columns * range.steps);
-        fan.seen.reserve_exact(columns * range.steps);
+        let steps = index(height as f32 * POINTS_PER_ROW).max(16);
+        let growth_ln = (range.far / range.near).ln() / (steps - 1) as f32;
+        let away: Vec<f32> = (0..steps).map(|step| range.near * (growth_ln * step as f32).exp()).collect();
+        let mut fan =
+            Self { columns, steps, range, view, growth_ln, away, heights: Vec::new(), seen: Vec::new() };
+        fan.heights.reserve_exact(columns * steps);
+        fan.seen.reserve_exact(columns * steps);
         for column in 0..columns {
             let slant = fan.slant(column);
             let mut horizon = f32::NEG_INFINITY;
-            for step in 0..range.steps {
+            for step in 0..steps {
                 let away = fan.away[step];
                 let finest = 1.5 * SPACING as f32 * away / view.focal;
                 let rough = ground.height(slant * away, away, finest * ROUGHER);
                 let up = |height: f32| (height - range.eye) / away;
-                let seen = up(rough + range.roughness) >= horizon;
+                let seen = up(rough + ROUGHNESS) >= horizon;
                 let height = if seen { ground.height(slant * away, away, finest) } else { rough };
                 horizon = horizon.max(up(height));
                 fan.heights.push(height);
@@ -169,14 +167,14 @@ impl Fan {
     }
 
     fn height(&self, column: usize, step: usize) -> f32 {
-        self.heights[column * self.range.steps + step]
+        self.heights[column * self.steps + step]
     }
 
     /// A point of the fan and the direction its surface faces.
     fn spot(&self, column: usize, step: usize) -> (Spot, (f32, f32, f32)) {
         let away = self.away[step];
         let slant = self.slant(column);
-        let (before, after) = (step.saturating_sub(1), (step + 1).min(self.range.steps - 1));
+        let (before, after) = (step.saturating_sub(1), (step + 1).min(self.steps - 1));
         let along = (self.height(column, after) - self.height(column, before))
             / (self.away[after] - self.away[before]);
         let (left, right) = (column.saturating_sub(1), (column + 1).min(self.columns - 1));
@@ -197,7 +195,7 @@ impl Fan {
         let mut top = bottom;
         let mut open: Option<(f32, Rgb)> = None;
         let mut last: Option<(f32, Pixel)> = None;
-        for step in 0..self.range.steps {
+        for step in 0..self.steps {
             let up = (line.heights[step] - self.range.eye) / self.away[step];
             let row = (self.view.row(up) + 0.5).max(0.0);
             if row >= top {
@@ -233,6 +231,10 @@ impl Fan {
     }
 }
 
+/// Points along each line of sight, per row of the frame.
+const POINTS_PER_ROW: f32 = 0.7;
+/// How much fine detail may add to the rough form of a ground, at most.
+const ROUGHNESS: f32 = 0.16;
 /// How much coarser than a pixel the ground is looked at first, to find what lies hidden.
 const ROUGHER: f32 = 24.0;
 
@@ -244,7 +246,7 @@ struct Line {
 
 impl Line {
     fn between(&mut self, fan: &Fan, shaded: &[Option<Pixel>], column: usize) {
-        let steps = fan.range.steps;
+        let steps = fan.steps;
         let (left, share) = (column / SPACING, (column % SPACING) as f32 / SPACING as f32);
         let (a, b) = (left * steps, (left + 1) * steps);
         for step in 0..steps {
@@ -288,12 +290,12 @@ const COARSE: usize = 4;
 impl Shadows {
     fn new(fan: &Fan, light: &Light) -> Self {
         let columns = fan.columns.div_ceil(COARSE) + 1;
-        let steps = fan.range.steps.div_ceil(COARSE) + 1;
+        let steps = fan.steps.div_ceil(COARSE) + 1;
         let mut seen = Vec::with_capacity(columns * steps);
         for column in 0..columns {
             for step in 0..steps {
                 let column = (column * COARSE).min(fan.columns - 1);
-                let step = (step * COARSE).min(fan.range.steps - 1);
+                let step = (step * COARSE).min(fan.steps - 1);
                 seen.push(sunlit(fan, column, step, light));
             }
         }
@@ -323,7 +325,7 @@ fn sunlit(fan: &Fan, column: usize, step: usize, light: &Light) -> f32 {
         if at < 0.0 || at >= (fan.columns - 1) as f32 {
             break;
         }
-        let behind = index((z / fan.range.near).ln() / fan.growth_ln).min(fan.range.steps - 1);
+        let behind = index((z / fan.range.near).ln() / fan.growth_ln).min(fan.steps - 1);
         let clearance = spot.height + up * distance - fan.height(index(at), behind);
         seen = seen.min(0.5 + clearance / (distance * 0.10));
         if seen <= 0.0 {

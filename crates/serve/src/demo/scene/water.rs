@@ -73,7 +73,7 @@ impl Sea {
             let away = self.eye / down;
             // Waves smaller than a pixel average out: what is left of them is their blur.
             let footprint = away * away / (self.eye * view.focal);
-            let far = smoothstep(0.02, 2.5, footprint);
+            let far = smoothstep(0.0, 5.0, footprint);
             for (x, pixel) in frame.row_mut(y).iter_mut().enumerate() {
                 let slant = view.right(x as f32);
                 *pixel = self.water(sky, noise, slant, down, (slant * away, away), (footprint, far));
@@ -93,10 +93,10 @@ impl Sea {
         let (mut tilt, mut across, mut scale, mut strength) = (0.0, 0.0, 0.35, 1.0);
         let (mut px, mut pz) = (right, away);
         for _ in 0..5 {
-            if footprint * scale > 1.2 {
+            if footprint * scale > 1.6 {
                 break;
             }
-            let visible = strength * smoothstep(1.2, 0.3, footprint * scale);
+            let visible = strength * smoothstep(1.6, 0.0, footprint * scale);
             let [_, side, along] = noise.with_slope(px * scale, pz * scale * 1.5);
             tilt += along * visible;
             across += side * visible;

@@ -3,9 +3,10 @@
 use super::{
     Easel,
     ground::{Alps, CloudSea, Dunes},
-    silhouette::{Conifers, Ridge},
+    silhouette::Ridge,
     sky::{Clouds, Sky, Sun},
     terrain::{self, Light, Range},
+    trees::Conifers,
 };
 use crate::demo::frame::{Rgb, View};
 
@@ -30,32 +31,27 @@ pub(super) fn cloud_sea(easel: &mut Easel<'_>) {
     let alps = Alps {
         noise: &easel.noise,
         offset: (2.2, 19.4),
-        rise: (1.2, 4.5),
-        tall: 1.25,
+        rise: (1.0, 3.6),
+        tall: 1.7,
         floor: -0.75,
         towers: 0.5,
         rock: Rgb(0.30, 0.26, 0.25),
         meadow: Rgb(0.12, 0.12, 0.06),
         wood: Rgb(0.05, 0.06, 0.04),
+        wood_height: 0.45,
         snow_line: 0.22,
     };
     let light = Light {
         toward: (0.72, 0.22, 0.80),
-        sun: Rgb(2.7, 1.7, 1.0),
-        ambient: Rgb(0.42, 0.48, 0.66),
+        sun: Rgb(3.0, 1.6, 0.8),
+        ambient: Rgb(0.34, 0.40, 0.60),
         haze: Rgb(0.72, 0.60, 0.58),
         haze_glow: Rgb(0.75, 0.36, 0.10),
         density: 0.06,
         thinning: 0.6,
     };
-    let ground = CloudSea { alps, deck: -0.18 };
-    terrain::paint(
-        easel.frame,
-        &view,
-        &ground,
-        Range { eye: 0.22, near: 0.5, far: 14.0, steps: 900, roughness: 0.16 },
-        &light,
-    );
+    let ground = CloudSea { alps, deck: -0.14 };
+    terrain::paint(easel.frame, &view, &ground, Range { eye: 0.22, near: 0.5, far: 14.0 }, &light);
 }
 
 /// Sand in the morning, each crest between light and shade.
@@ -63,8 +59,8 @@ pub(super) fn dunes(easel: &mut Easel<'_>) {
     let view = View::new(easel.frame, 1.3, 0.34);
     let sky = Sky {
         horizon: Rgb(0.98, 0.78, 0.58),
-        zenith: Rgb(0.18, 0.34, 0.62),
-        falloff: 2.4,
+        zenith: Rgb(0.10, 0.27, 0.62),
+        falloff: 3.4,
         sun: Some(Sun {
             right: -1.5,
             up: 0.15,
@@ -93,13 +89,7 @@ pub(super) fn dunes(easel: &mut Easel<'_>) {
         density: 0.05,
         thinning: 0.8,
     };
-    terrain::paint(
-        easel.frame,
-        &view,
-        &ground,
-        Range { eye: 1.05, near: 0.9, far: 14.0, steps: 900, roughness: 0.16 },
-        &light,
-    );
+    terrain::paint(easel.frame, &view, &ground, Range { eye: 1.05, near: 0.9, far: 14.0 }, &light);
 }
 
 /// Ridge behind ridge after sunset, each paler than the one before it.
@@ -153,6 +143,7 @@ pub(super) fn ridges(easel: &mut Easel<'_>) {
                 tip_light: near * 0.7,
                 foot_light: near * 0.6,
                 spread: 0.03,
+                lit_left: 0.0,
             };
             trees.paint(easel.frame, random, |x| Some(ridge.row(noise, x, height) + 0.012 * height));
         }
