@@ -1,3 +1,31 @@
-//! The `annulus` program.
+//! The `annulus` program: reads the command line and hands over to the crate that does the work.
+//!
+//! Each subcommand is a module of its own. What a command has to say goes to standard output, what
+//! went wrong to standard error, and the exit status tells which it was: 0 it worked, 1 it did not, 2 the
+//! command line was not understood.
 
-fn main() {}
+mod probe;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// io_uring for Rust, everywhere.
+#[derive(Debug, Parser)]
+#[command(version, about, arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Tell what this machine's io_uring offers, or why it is not to be had.
+    Probe(probe::Arguments),
+}
+
+fn main() -> ExitCode {
+    match Arguments::parse().command {
+        Command::Probe(arguments) => probe::run(&arguments),
+    }
+}
