@@ -1,0 +1,91 @@
+//! What a case needs, and why it was left out.
+//!
+//! The rule that no defect hides as a skip: on a back end of the newest release the suite is written
+//! for, only missing hardware and missing privilege may leave a case out.
+
+use std::fmt;
+
+use annulus::abi::{Features, OpcodeInfo, SetupFlags};
+use rustix::process::geteuid;
+
+use super::BackendUnderTest;
+
+/// What a case cannot do without.
+#[derive(Clone, Copy, Debug)]
+pub enum Need {
+    /// An opcode, as PROBE tells.
+    Opcode(u8),
+    /// A feature bit.
+    Feature(Features),
+    /// What this Linux brought and nothing announces.
+    Since(u32, u32, &'static str),
+    /// To be root.
+    Root,
+}
+
+/// Why a case was left out.
+#[derive(Clone, Debug)]
+pub enum Skip {
+    /// The back end is older than the matter, or refuses it.
+    Older(String),
+    /// The process may not.
+    Privilege(String),
+    /// No such device.
+    Hardware(String),
+}
+
+impl Need {
+    /// Whether the need is met.
+    ///
+    /// # Errors
+    ///
+    /// The reason to skip if it is not.
+    pub fn check(self, backend: &BackendUnderTest) -> Result<(), Skip> {
+        match self {
+            Self::Opcode(opcode) if !backend.has(opcode) => Err(Skip::Older(lacking(opcode))),
+            Self::Since(major, minor, what) if !backend.is_at_least(major, minor) => {
+                Err(Skip::Older(format!("{what} came with Linux {major}.{minor}")))
+            }
+            Self::Root if !geteuid().is_root() => Err(Skip::Privilege("needs root".to_owned())),
+            Self::Feature(feature) => has_feature(backend, feature),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Skip {
+    /// Whether a back end of the newest release has no excuse.
+    #[must_use]
+    pub const fn is_about_software(&self) -> bool {
+        matches!(self, Self::Older(_))
+    }
+
+    /// The set-up flags that were refused.
+    #[must_use]
+    pub fn setup(flags: SetupFlags, why: impl fmt::Display) -> Self {
+        Self::Older(format!("no ring with {flags:?}: {why}"))
+    }
+}
+
+impl fmt::Display for Skip {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Self::Older(reason) | Self::Privilege(reason) | Self::Hardware(reason)) = self;
+        f.write_str(reason)
+    }
+}
+
+fn lacking(opcode: u8) -> String {
+    match OpcodeInfo::of(opcode) {
+        Some(info) => format!("{} came with Linux {}.{}", info.name, info.since.0, info.since.1),
+        None => format!("opcode {opcode} is unknown"),
+    }
+}
+
+fn has_feature(backend: &BackendUnderTest, feature: Features) -> Result<(), Skip> {
+    let setup = super::Setup::new(1);
+    let ring = (backend.open)(&setup).map_err(|error| Skip::setup(setup.flags, error))?;
+    if ring.params().features().contains(feature) {
+        return Ok(());
+    }
+    Err(Skip::Older(format!("the feature {feature:?} is not there")))
+}
