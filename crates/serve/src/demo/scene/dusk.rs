@@ -75,7 +75,7 @@ pub(super) fn sea(easel: &mut Easel<'_>) {
         }),
     };
     sky.paint(easel.frame, &view, &easel.noise);
-    Sea { deep: Rgb(0.012, 0.035, 0.055), steepness: 0.22, eye: 2.6 }.paint(
+    Sea { deep: Rgb(0.012, 0.035, 0.055), steepness: 0.24, eye: 5.0 }.paint(
         easel.frame,
         &view,
         &sky,
@@ -153,17 +153,17 @@ pub(super) fn galaxy(easel: &mut Easel<'_>) {
 /// Conifers in the mist, row behind row.
 pub(super) fn mist(easel: &mut Easel<'_>) {
     let view = View::new(easel.frame, 1.5, 0.55);
-    let fog = Rgb(0.60, 0.66, 0.68);
+    let (warm, cool) = (Rgb(0.80, 0.70, 0.56), Rgb(0.44, 0.58, 0.62));
     let sky = Sky {
-        horizon: fog,
-        zenith: Rgb(0.52, 0.60, 0.66),
+        horizon: warm,
+        zenith: Rgb(0.42, 0.54, 0.64),
         falloff: 0.8,
         sun: Some(Sun {
             right: 0.28,
             up: 0.26,
             radius: 0.0,
             light: Rgb::default(),
-            glow: Rgb(0.55, 0.46, 0.32),
+            glow: Rgb(0.95, 0.68, 0.36),
             band: Rgb::default(),
         }),
         clouds: None,
@@ -172,7 +172,8 @@ pub(super) fn mist(easel: &mut Easel<'_>) {
     let height = easel.frame.height as f32;
     for layer in 0..7u8 {
         let t = f32::from(layer) / 6.0;
-        let light = fog.mix(Rgb(0.012, 0.026, 0.024), 0.16 + 0.84 * t.powf(1.3));
+        let fog = warm.mix(cool, t.sqrt());
+        let light = fog.mix(Rgb(0.012, 0.028, 0.032), 0.16 + 0.84 * t.powf(1.3));
         let ridge = Ridge {
             crest: 0.34 + 0.62 * t,
             relief: 0.17,

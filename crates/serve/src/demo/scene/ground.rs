@@ -183,8 +183,8 @@ impl CloudSea<'_> {
         let bend = 0.3 * noise.at(right * 0.7, away * 0.7 + 50.0);
         let (mut x, mut z, mut strength, mut sum) = (right * 0.8 + bend, away * 1.1 + bend, 0.5, 0.0);
         for _ in 0..octaves {
-            // Folded upward: round heads with creases between them.
-            sum += strength * noise.at(x, z).abs();
+            // Folded upward: round heads with creases between them, rounded too, or they would look like seams.
+            sum += strength * (noise.at(x, z).powi(2) + 0.012).sqrt();
             strength *= 0.42;
             (x, z) = (1.6 * x - 1.2 * z + 3.7, 1.2 * x + 1.6 * z + 1.9);
         }

@@ -90,9 +90,9 @@ impl Sea {
         (right, away): (f32, f32),
         (footprint, far): (f32, f32),
     ) -> Pixel {
-        let (mut tilt, mut across, mut scale, mut strength) = (0.0, 0.0, 0.35, 1.0);
+        let (mut tilt, mut across, mut scale, mut strength) = (0.0, 0.0, 0.30, 0.85);
         let (mut px, mut pz) = (right, away);
-        for _ in 0..5 {
+        for _ in 0..8 {
             if footprint * scale > 1.6 {
                 break;
             }
@@ -100,9 +100,9 @@ impl Sea {
             let [_, side, along] = noise.with_slope(px * scale, pz * scale * 1.5);
             tilt += along * visible;
             across += side * visible;
-            (px, pz) = (px * 0.85 - pz * 0.53 + 7.1, px * 0.53 + pz * 0.85 + 3.7);
+            (px, pz) = (px * 0.94 - pz * 0.34 + 7.1, px * 0.34 + pz * 0.94 + 3.7);
             scale *= 2.1;
-            strength *= 0.62;
+            strength *= 0.66;
         }
         let tilt = tilt * self.steepness * 0.45;
         let up = (down * (1.0 - 0.4 * far) + tilt * 1.2 + self.steepness * 0.25 * (0.35 + far)).abs() + 0.004;
