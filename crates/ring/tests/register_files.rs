@@ -16,7 +16,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 /// Submits one entry and waits for its result.
 fn run(ring: &mut IoUring, entry: &squeue::Entry) -> i32 {
     // SAFETY: the entries of this file name memory that outlives this call, in which they complete.
-    unsafe { ring.submission().push(&entry.clone().user_data(1)) }.expect("room in the queue");
+    unsafe { ring.submission().push(&entry.user_data(1)) }.expect("room in the queue");
     ring.submit_and_wait(1).unwrap();
     let cqe = ring.completion().next().expect("one completion was waited for");
     assert_eq!(cqe.user_data(), 1);
