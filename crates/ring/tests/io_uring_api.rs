@@ -8,5 +8,7 @@ extern crate annulus as ring;
 
 #[path = "io_uring_api/operations.rs"]
 mod operations;
+#[path = "io_uring_api/rings.rs"]
+mod rings;
 #[path = "io_uring_api/values.rs"]
 mod values;

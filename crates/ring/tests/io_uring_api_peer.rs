@@ -5,5 +5,7 @@ extern crate io_uring as ring;
 
 #[path = "io_uring_api/operations.rs"]
 mod operations;
+#[path = "io_uring_api/rings.rs"]
+mod rings;
 #[path = "io_uring_api/values.rs"]
 mod values;
