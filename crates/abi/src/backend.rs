@@ -9,6 +9,7 @@
 
 use core::ffi::c_void;
 use core::fmt;
+use core::ptr::NonNull;
 
 use rustix::fd::BorrowedFd;
 use rustix::io::Errno;
@@ -105,5 +106,27 @@ pub unsafe trait Backend: Send + Sync + fmt::Debug {
     fn resize(&mut self, params: &mut Params) -> Result<(), Errno> {
         let _ = params;
         Err(Errno::INVAL)
+    }
+
+    /// Maps memory of the ring's beside its queues, which the back end allocated when it was registered: a
+    /// buffer ring ([`IORING_OFF_PBUF_RING`](crate::IORING_OFF_PBUF_RING)), a region
+    /// ([`RegionDesc::mmap_offset`](crate::RegionDesc::mmap_offset)).
+    ///
+    /// # Errors
+    ///
+    /// `EOPNOTSUPP` from a back end without such memory, and what mmap(2) says: `EINVAL` for an offset where
+    /// there is none, `ENOMEM`.
+    fn map(&self, len: usize, offset: u64) -> Result<NonNull<u8>, Errno> {
+        let _ = (len, offset);
+        Err(Errno::OPNOTSUPP)
+    }
+
+    /// Undoes a [`map`](Self::map).
+    ///
+    /// # Safety
+    ///
+    /// `start` and `len` are those of one `map` of this back end, and nothing refers to that memory any more.
+    unsafe fn unmap(&self, start: NonNull<u8>, len: usize) {
+        let _ = (start, len);
     }
 }

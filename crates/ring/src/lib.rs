@@ -47,6 +47,7 @@ pub use annulus_abi as abi;
     clippy::unnecessary_safety_comment,
     reason = "clippy takes the example's comment above for this module's"
 )]
+mod buf_ring;
 mod builder;
 mod completion;
 pub mod cqueue;
@@ -55,9 +56,11 @@ mod error;
 pub mod kernel;
 mod mixed;
 pub mod opcode;
+mod pages;
 mod parameters;
 pub mod register;
 mod ring;
+mod shared;
 pub mod squeue;
 mod submission;
 mod submitter;
@@ -65,6 +68,7 @@ pub mod types;
 
 pub use annulus_abi::{Backend, EnterFlags};
 
+pub use buf_ring::{BufRing, BufRingBuilder, BufRingHandle, Filled, Hold, Vacant};
 pub use builder::Builder;
 pub use completion::{CompletionQueue, CompletionStatus};
 pub use error::SetupError;

@@ -12,13 +12,14 @@ use annulus_abi::{Backend, Params, RingMemory, SetupFlags, SqRingFlags};
 use rustix::io::Errno;
 
 use crate::kernel::Kernel;
+use crate::shared::SharedBackend;
 use crate::submitter::RingState;
 use crate::types::SubmitArgs;
 use crate::{Builder, CompletionQueue, Parameters, SubmissionQueue, Submitter, cqueue, squeue};
 
 /// A ring: two queues in shared memory, and the back end that executes what is queued.
 ///
-/// Dropping it closes it. Operations that are in flight go on for a while and may still write into
+/// Dropping it closes it, unless a [`BufRing`](crate::BufRing) is left, which then closes it. Operations that are in flight go on for a while and may still write into
 /// the memory that they named; see the crate's documentation.
 pub struct IoUring<S = squeue::Entry, C = cqueue::Entry>
 where
@@ -29,7 +30,6 @@ where
     memory: RingMemory,
     params: Parameters,
     state: RingState,
-    backend: Box<dyn Backend>,
     entries: std::marker::PhantomData<fn(S) -> C>,
 }
 
@@ -77,18 +77,18 @@ impl<S: squeue::EntryMarker, C: cqueue::EntryMarker> IoUring<S, C> {
         if memory.sqe_size() != size_of::<S>() || memory.cqe_size() != size_of::<C::Slot>() {
             return Err(Errno::INVAL);
         }
-        // SAFETY: the memory lives as long as the back end, which lives beside the view.
+        // SAFETY: the memory lives as long as the back end, which lives in the state beside the view.
         let memory = unsafe { memory.alias() };
         let params = Parameters(*backend.params());
-        let state = RingState::default();
-        Ok(Self { memory, params, state, backend, entries: std::marker::PhantomData })
+        let state = RingState::new(SharedBackend::new(backend));
+        Ok(Self { memory, params, state, entries: std::marker::PhantomData })
     }
 
     /// The side that submits, waits and registers.
     #[must_use]
     #[inline]
     pub fn submitter(&self) -> Submitter<'_> {
-        Submitter::new(&*self.backend, &self.memory, &self.state, &self.params)
+        Submitter::new(self.backend(), &self.memory, &self.state, &self.params)
     }
 
     /// What the ring was set up with, and what it offers.
@@ -100,8 +100,10 @@ impl<S: squeue::EntryMarker, C: cqueue::EntryMarker> IoUring<S, C> {
 
     /// What executes the operations.
     #[must_use]
+    #[inline]
     pub fn backend(&self) -> &dyn Backend {
-        &*self.backend
+        // SAFETY: borrowed from the ring, which resizes only when it is borrowed exclusively.
+        unsafe { self.state.backend.get() }
     }
 
     /// Submits everything that was pushed: [`Submitter::submit`].
@@ -234,17 +236,18 @@ impl<S: squeue::EntryMarker, C: cqueue::EntryMarker> IoUring<S, C> {
             params.cq_entries = cq_entries;
             params.flags = SetupFlags::CQSIZE.bits();
         }
-        self.backend.resize(&mut params)?;
-        // SAFETY: the memory lives as long as the back end, which lives beside the view.
-        self.memory = unsafe { self.backend.memory().alias() };
-        self.params = Parameters(*self.backend.params());
+        // SAFETY: `&mut self`: nothing that the ring lent is in use.
+        unsafe { self.state.backend.resize(&mut params) }?;
+        // SAFETY: the memory lives as long as the back end, which lives in the state beside the view.
+        self.memory = unsafe { self.backend().memory().alias() };
+        self.params = Parameters(*self.backend().params());
         Ok(())
     }
 
     /// Calls through an index of the calling thread's registered rings from now on, or by descriptor
     /// again. The setting belongs to the ring. Says whether that changed anything.
     pub(crate) fn use_registered_fd(&self, on: bool) -> Result<bool, Errno> {
-        self.backend.use_registered_fd(on)
+        self.backend().use_registered_fd(on)
     }
 }
 
@@ -253,14 +256,14 @@ impl<S: squeue::EntryMarker, C: cqueue::EntryMarker> AsFd for IoUring<S, C> {
     ///
     /// On a ring without a descriptor ([`Builder::setup_registered_fd_only`]).
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.backend.ring_fd().expect("a ring set up with REGISTERED_FD_ONLY has no descriptor")
+        self.backend().ring_fd().expect("a ring set up with REGISTERED_FD_ONLY has no descriptor")
     }
 }
 
 impl<S: squeue::EntryMarker, C: cqueue::EntryMarker> AsRawFd for IoUring<S, C> {
     /// The descriptor of the ring; -1 for one without ([`Builder::setup_registered_fd_only`]).
     fn as_raw_fd(&self) -> RawFd {
-        self.backend.ring_fd().map_or(-1, |fd| fd.as_raw_fd())
+        self.backend().ring_fd().map_or(-1, |fd| fd.as_raw_fd())
     }
 }
 

@@ -15,6 +15,7 @@ mod staging;
 use std::ffi::c_void;
 use std::mem::size_of;
 use std::os::fd::{BorrowedFd, RawFd};
+use std::ptr::NonNull;
 
 use annulus_abi::{
     ArgDirection, Backend, EnterArg, EnterFlags, Features, Params, Region, RegisterOp, RingMemory,
@@ -305,6 +306,17 @@ unsafe impl Backend for Kernel {
         self.mappings = mappings;
         self.params = resized;
         Ok(())
+    }
+
+    fn map(&self, len: usize, offset: u64) -> Result<NonNull<u8>, Errno> {
+        let fd = self.fd.as_ref().ok_or(Errno::OPNOTSUPP)?.raw;
+        // SAFETY: the descriptor is this ring's, from the same table.
+        unsafe { (self.calls.map)(fd, len, offset) }
+    }
+
+    unsafe fn unmap(&self, start: NonNull<u8>, len: usize) {
+        // SAFETY: mapped by the same table, and no longer in use (this function's contract).
+        unsafe { (self.calls.unmap)(start, len) };
     }
 }
 

@@ -1,4 +1,4 @@
-//! Why files or buffers could not be registered, and what to do about it.
+//! Why files, buffers or a buffer ring could not be registered, and what to do about it.
 //!
 //! The kernel answers with an errno for the whole list; this looks for the element that caused it. Nothing
 //! is looked up before a registration has failed.
@@ -18,7 +18,7 @@ const MAX_BUFFERS: usize = 1 << 14;
 /// The most files that a ring has (`IORING_MAX_FIXED_FILES`).
 const MAX_FILES: usize = 1 << 20;
 
-/// Files or buffers could not be registered: the errno, the cause as far as it can be seen, and the remedy.
+/// Something could not be registered: the errno, the cause as far as it can be seen, and the remedy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RegisterError {
@@ -67,6 +67,20 @@ pub enum RegisterError {
         index: usize,
         /// The descriptor.
         fd: RawFd,
+    },
+    /// `EINVAL`: a buffer ring cannot have that many entries.
+    BufRingEntries {
+        /// How many were asked for.
+        asked: u16,
+        /// The most that there can be.
+        most: u16,
+    },
+    /// `EINVAL`: buffers of 0 bytes.
+    BufRingEmptyBuffers,
+    /// `EEXIST`: the ring has this group of buffers already.
+    BufRingGroup {
+        /// The group's number.
+        bgid: u16,
     },
     /// Anything else that io_uring_register(2) answered.
     Other {
@@ -128,6 +142,8 @@ impl RegisterError {
             Self::OutOfMemory { .. } => Errno::NOMEM,
             Self::FileLimit { .. } => Errno::MFILE,
             Self::Descriptor { .. } => Errno::BADF,
+            Self::BufRingEntries { .. } | Self::BufRingEmptyBuffers => Errno::INVAL,
+            Self::BufRingGroup { .. } => Errno::EXIST,
             Self::Count { errno, .. } | Self::Buffer { errno, .. } | Self::Other { errno, .. } => errno,
         }
     }
@@ -166,6 +182,16 @@ impl Display for RegisterError {
                     f,
                     "descriptor {fd}, number {index} of the list, is not open (EBADF); -1 leaves a slot empty"
                 )
+            }
+            Self::BufRingEntries { asked, most } => {
+                write!(
+                    f,
+                    "a buffer ring has a power of two of entries, up to {most}; {asked} were asked for (EINVAL)"
+                )
+            }
+            Self::BufRingEmptyBuffers => f.write_str("the buffers of a ring have at least 1 byte (EINVAL)"),
+            Self::BufRingGroup { bgid } => {
+                write!(f, "the ring has a buffer group {bgid} already (EEXIST): take another number")
             }
             Self::Other { what, errno } => write!(f, "the {what} could not be registered: {errno}"),
         }

@@ -11,18 +11,28 @@ use std::fmt::{self, Debug, Formatter};
 use std::io;
 use std::marker::PhantomData;
 use std::mem::size_of;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use annulus_abi::{Backend, EnterArg, EnterFlags, RingMemory, SqRingFlags};
 
 use crate::Parameters;
+use crate::shared::SharedBackend;
 use crate::types::SubmitArgs;
 
-/// What a ring remembers beside its back end.
-#[derive(Debug, Default)]
+/// What a ring remembers, whichever [`Submitter`] speaks for it.
+#[derive(Debug)]
 pub(crate) struct RingState {
+    /// Executes what is submitted; shared with what is registered.
+    pub(crate) backend: Arc<SharedBackend>,
     /// Waits are kept out of the iowait statistics (`IORING_ENTER_NO_IOWAIT`).
     no_iowait: AtomicBool,
+}
+
+impl RingState {
+    pub(crate) fn new(backend: SharedBackend) -> Self {
+        Self { backend: Arc::new(backend), no_iowait: AtomicBool::new(false) }
+    }
 }
 
 /// Submits what was pushed, waits for completions, and registers resources with the ring.
@@ -44,6 +54,11 @@ impl<'a> Submitter<'a> {
         params: &'a Parameters,
     ) -> Self {
         Self { backend, memory, state, params, thread_bound: PhantomData }
+    }
+
+    /// The back end, for those who hold it beyond this view.
+    pub(crate) const fn shared_backend(&self) -> &Arc<SharedBackend> {
+        &self.state.backend
     }
 
     /// Calls io_uring_enter(2) as it is, with the flags and the argument of the caller. The other
