@@ -56,6 +56,7 @@ mod error;
 pub mod kernel;
 mod mixed;
 pub mod opcode;
+pub mod owned;
 mod pages;
 mod parameters;
 pub mod register;
