@@ -1,1 +1,82 @@
-//! A thread-per-core async runtime on io_uring.
+//! Async on rings, one thread per core.
+//!
+//! [`run`] runs a future on this thread, on an io_uring of its own; [`Shards`] does so on several cores, each
+//! with its own ring. Tasks ([`spawn`]) stay on their thread, so they need not be `Send`. An executor that
+//! has nothing to do waits in the kernel; one that has makes one call per turn of its loop, which hands over
+//! everything that was queued meanwhile.
+//!
+//! # Examples
+//!
+//! An echo server, and a client of it:
+//!
+//! ```
+//! use annulus_rt::net::{TcpListener, TcpStream};
+//! use std::io;
+//!
+//! async fn echo(stream: TcpStream) -> io::Result<()> {
+//!     let mut receiver = stream.receiver();
+//!     while let Some(bytes) = receiver.next().await? {
+//!         stream.send_all(bytes).await.0?;
+//!     }
+//!     stream.close().await
+//! }
+//!
+//! fn main() -> io::Result<()> {
+//!     annulus_rt::run(async {
+//!         let listener = TcpListener::bind("127.0.0.1:0".parse().unwrap())?;
+//!         let address = listener.local_addr()?;
+//!         annulus_rt::spawn(async move {
+//!             let mut incoming = listener.incoming();
+//!             while let Ok(stream) = incoming.next().await {
+//!                 annulus_rt::spawn(echo(stream));
+//!             }
+//!         });
+//!
+//!         let client = TcpStream::connect(address).await?;
+//!         client.send_all(b"ring").await.0?;
+//!         let (received, buf) = client.recv_exact(vec![0; 4]).await;
+//!         received?;
+//!         assert_eq!(buf, b"ring");
+//!         client.close().await
+//!     })?
+//! }
+//! ```
+//!
+//! # Operations own their buffers
+//!
+//! The kernel reads and writes the memory of an operation until it has completed, whatever happens to
+//! the future. So a buffer is given to its operation and comes back with the result
+//! ([`buf::BufResult`]): `let (result, buf) = stream.recv(buf).await`. A future may be dropped at any
+//! `.await`: the operation is cancelled, the runtime keeps its memory until the kernel is done with it, and what
+//! it made in spite of it (an opened file, an accepted connection) is closed. Bytes that a dropped
+//! receive had taken from a socket are given to the next receive of that stream.
+//!
+//! # The end
+//!
+//! When the root future is ready, or panics, every task is dropped, everything in flight is cancelled and
+//! waited for, and only then the ring goes. [`sync::Shutdown`] ends a program in order before that.
+
+pub mod buf;
+pub mod fs;
+pub mod net;
+pub mod signal;
+pub mod sync;
+pub mod time;
+
+mod blocking;
+mod builder;
+mod driver;
+mod error;
+mod executor;
+mod fd;
+mod select;
+mod shards;
+mod spawn;
+
+pub use blocking::{Unblock, unblock};
+pub use builder::Builder;
+pub use error::Error;
+pub use executor::task::{JoinError, JoinHandle};
+pub use select::{Either, select};
+pub use shards::Shards;
+pub use spawn::{Counters, counters, run, spawn, try_spawn, yield_now};

@@ -1,0 +1,203 @@
+//! A small pool of threads for calls that block and that io_uring does not have (reading a directory,
+//! resolving a name), and for work that would hold up the executor.
+//!
+//! Threads start when they are needed, up to a bound, and end when they were idle for a while. Work waits in
+//! a bounded queue; one that is full refuses.
+
+use std::collections::VecDeque;
+use std::fmt::{self, Debug, Formatter};
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::thread;
+use std::time::Duration;
+
+use crate::JoinError;
+use crate::executor::Context as Executor;
+
+/// How long an idle thread stays.
+const IDLE: Duration = Duration::from_secs(10);
+
+/// Runs a closure on another thread, of a small pool, and waits for what it returns. For calls that block
+/// for long and that the ring cannot do.
+///
+/// Dropping the future does not stop a closure that runs; one that still waits is not run.
+///
+/// # Examples
+///
+/// ```
+/// annulus_rt::run(async {
+///     let sum = annulus_rt::unblock(|| (1..=1_000_u64).sum::<u64>()).await;
+///     assert_eq!(sum.unwrap(), 500_500);
+/// })?;
+/// # Ok::<(), annulus_rt::Error>(())
+/// ```
+///
+/// # Panics
+///
+/// Outside of a runtime.
+pub fn unblock<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Unblock<T> {
+    let shared = Arc::new(Mutex::new(Shared { state: State::Waiting(None) }));
+    let result = shared.clone();
+    let job: Job = Box::new(move || {
+        if Arc::strong_count(&result) == 1 {
+            return;
+        }
+        let outcome = catch_unwind(AssertUnwindSafe(work)).map_err(JoinError::Panicked);
+        finish(&result, outcome);
+    });
+    if Executor::current().blocking.push(job).is_err() {
+        finish(&shared, Err(JoinError::Refused));
+    }
+    Unblock { shared }
+}
+
+/// The future of [`unblock`]. [`JoinError::Panicked`] if the closure panicked, [`JoinError::Refused`] if too much
+/// waits already ([`Builder::blocking`](crate::Builder::blocking)) or no thread can be started,
+/// [`JoinError::Aborted`] if the runtime ended first.
+#[must_use = "the result of the closure is lost unless this is awaited"]
+pub struct Unblock<T> {
+    shared: Arc<Mutex<Shared<T>>>,
+}
+
+struct Shared<T> {
+    state: State<T>,
+}
+
+enum State<T> {
+    Waiting(Option<Waker>),
+    Done(Result<T, JoinError>),
+    Taken,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // What runs under these locks does not panic.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn finish<T>(shared: &Mutex<Shared<T>>, outcome: Result<T, JoinError>) {
+    let before = std::mem::replace(&mut lock(shared).state, State::Done(outcome));
+    if let State::Waiting(Some(waker)) = before {
+        waker.wake();
+    }
+}
+
+impl<T> Future for Unblock<T> {
+    type Output = Result<T, JoinError>;
+
+    /// # Panics
+    ///
+    /// If it is polled after it has yielded.
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut shared = lock(&self.shared);
+        match std::mem::replace(&mut shared.state, State::Taken) {
+            State::Done(outcome) => Poll::Ready(outcome),
+            State::Waiting(_) => {
+                shared.state = State::Waiting(Some(cx.waker().clone()));
+                Poll::Pending
+            }
+            State::Taken => panic!("an unblocked closure was polled after it had yielded"),
+        }
+    }
+}
+
+impl<T> Debug for Unblock<T> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Unblock").finish_non_exhaustive()
+    }
+}
+
+type Job = Box<dyn FnOnce() + Send>;
+
+/// The pool, shared by the executors of one run.
+pub(crate) struct Pool {
+    queue: Mutex<Queue>,
+    arrived: Condvar,
+    most_threads: usize,
+    most_waiting: usize,
+}
+
+#[derive(Default)]
+struct Queue {
+    jobs: VecDeque<Job>,
+    threads: usize,
+    idle: usize,
+    closed: bool,
+}
+
+impl Pool {
+    pub(crate) fn new(most_threads: usize, most_waiting: usize) -> Arc<Self> {
+        Arc::new(Self {
+            queue: Mutex::default(),
+            arrived: Condvar::new(),
+            most_threads: most_threads.max(1),
+            most_waiting,
+        })
+    }
+
+    /// Leaves a job, and starts a thread for it if none is idle. Gives it back if there are too many.
+    fn push(self: &Arc<Self>, job: Job) -> Result<(), Job> {
+        let mut queue = lock(&self.queue);
+        if queue.closed || queue.jobs.len() >= self.most_waiting {
+            return Err(job);
+        }
+        queue.jobs.push_back(job);
+        if queue.idle >= queue.jobs.len() || queue.threads >= self.most_threads {
+            self.arrived.notify_one();
+            return Ok(());
+        }
+        queue.threads += 1;
+        match self.start() {
+            Ok(()) => Ok(()),
+            Err(error) => {
+                tracing::warn!(%error, "no thread for blocking work");
+                queue.threads -= 1;
+                // Another thread will come to it; without any, nobody would.
+                if queue.threads > 0 { Ok(()) } else { queue.jobs.pop_back().map_or(Ok(()), Err) }
+            }
+        }
+    }
+
+    fn start(self: &Arc<Self>) -> io::Result<()> {
+        let pool = self.clone();
+        thread::Builder::new().name("annulus-blocking".to_owned()).spawn(move || pool.work()).map(drop)
+    }
+
+    /// What a thread of the pool does.
+    fn work(&self) {
+        let mut queue = lock(&self.queue);
+        loop {
+            if let Some(job) = queue.jobs.pop_front() {
+                drop(queue);
+                job();
+                queue = lock(&self.queue);
+                continue;
+            }
+            if queue.closed {
+                break;
+            }
+            queue.idle += 1;
+            let waited = self.arrived.wait_timeout(queue, IDLE);
+            let (guard, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+            queue = guard;
+            queue.idle -= 1;
+            if timeout.timed_out() && queue.jobs.is_empty() {
+                break;
+            }
+        }
+        queue.threads -= 1;
+    }
+
+    /// Ends the pool: what waits is not run, threads end after the job that they have.
+    pub(crate) fn close(&self) {
+        let jobs = {
+            let mut queue = lock(&self.queue);
+            queue.closed = true;
+            std::mem::take(&mut queue.jobs)
+        };
+        self.arrived.notify_all();
+        drop(jobs);
+    }
+}

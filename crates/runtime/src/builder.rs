@@ -1,0 +1,200 @@
+//! How a runtime is set up: sizes, bounds, where it runs.
+
+use std::time::Duration;
+
+use annulus::IoUring;
+use annulus::abi::SetupFlags;
+
+use crate::Error;
+use crate::blocking::Pool;
+use crate::executor::{self, Context};
+
+/// The flags of a ring that one thread works with; what an older kernel lacks is left out.
+const FLAGS: SetupFlags = SetupFlags::SINGLE_ISSUER
+    .union(SetupFlags::DEFER_TASKRUN)
+    .union(SetupFlags::COOP_TASKRUN)
+    .union(SetupFlags::TASKRUN_FLAG)
+    .union(SetupFlags::SUBMIT_ALL);
+
+/// Sets a runtime up. [`run`](crate::run) is this with every default.
+///
+/// # Examples
+///
+/// ```
+/// let answer = annulus_rt::Builder::new().entries(64).run(async { 42 })?;
+/// assert_eq!(answer, 42);
+/// # Ok::<(), annulus_rt::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Builder {
+    entries: u32,
+    cq_entries: Option<u32>,
+    flags: SetupFlags,
+    pub(crate) operations: usize,
+    pub(crate) tasks: usize,
+    pub(crate) turn_budget: usize,
+    pub(crate) buffers: u16,
+    pub(crate) buffer_size: u32,
+    blocking_threads: usize,
+    blocking_queue: usize,
+    teardown: Duration,
+    pub(crate) cpu: Option<usize>,
+}
+
+impl Builder {
+    /// The defaults, which each setter names.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            entries: 256,
+            cq_entries: None,
+            flags: FLAGS,
+            operations: 65_536,
+            tasks: 65_536,
+            turn_budget: 256,
+            buffers: 256,
+            buffer_size: 16 * 1024,
+            blocking_threads: 4,
+            blocking_queue: 1_024,
+            teardown: Duration::from_secs(5),
+            cpu: None,
+        }
+    }
+
+    /// Entries of the submission queue: what one call hands over at the most. More that is queued
+    /// meanwhile waits, and is not lost. Default 256; rounded up to a power of two.
+    #[must_use]
+    pub const fn entries(mut self, entries: u32) -> Self {
+        self.entries = entries;
+        self
+    }
+
+    /// Entries of the completion queue. More completions than fit wait in the kernel, which is slower.
+    /// Default: four times [`entries`](Self::entries).
+    #[must_use]
+    pub const fn cq_entries(mut self, cq_entries: u32) -> Self {
+        self.cq_entries = Some(cq_entries);
+        self
+    }
+
+    /// How many operations may be in flight, those of dropped futures included. One more gets `EBUSY`.
+    /// Default 65,536.
+    #[must_use]
+    pub const fn operations(mut self, operations: usize) -> Self {
+        self.operations = operations;
+        self
+    }
+
+    /// How many tasks an executor may have; one more is refused ([`JoinError::Refused`](crate::JoinError)).
+    /// Default 65,536.
+    #[must_use]
+    pub const fn tasks(mut self, tasks: usize) -> Self {
+        // One more: the runtime's own.
+        self.tasks = tasks.saturating_add(1);
+        self
+    }
+
+    /// How many polls a turn has before the ring is looked after. Default 256.
+    #[must_use]
+    pub const fn turn_budget(mut self, polls: usize) -> Self {
+        self.turn_budget = polls;
+        self
+    }
+
+    /// The pool of receive buffers of each executor: how many (a power of two, at most 32,768) of how
+    /// many bytes. Allocated when a pooled receive is first used. Default 256 of 16 KiB.
+    ///
+    /// # Panics
+    ///
+    /// If `buffers` is not such a number, or `size` is 0.
+    #[must_use]
+    pub const fn receive_buffers(mut self, buffers: u16, size: u32) -> Self {
+        assert!(buffers.is_power_of_two() && buffers <= 32_768, "a power of two, at most 32,768");
+        assert!(size > 0, "a buffer holds at least one byte");
+        self.buffers = buffers;
+        self.buffer_size = size;
+        self
+    }
+
+    /// The pool for [`unblock`](crate::unblock): how many threads, and how much work may wait for one. All
+    /// shards of a run share it. Default 4 and 1,024.
+    #[must_use]
+    pub const fn blocking(mut self, threads: usize, queue: usize) -> Self {
+        self.blocking_threads = threads;
+        self.blocking_queue = queue;
+        self
+    }
+
+    /// How long the end of a run waits for operations that were cancelled. What is in flight after that is
+    /// leaked, with its memory. Default 5 s.
+    #[must_use]
+    pub const fn teardown(mut self, deadline: Duration) -> Self {
+        self.teardown = deadline;
+        self
+    }
+
+    /// Keeps the thread on this CPU while it runs. With [`Shards`](crate::Shards): see there. Default: where the
+    /// system puts it.
+    #[must_use]
+    pub const fn pin(mut self, cpu: usize) -> Self {
+        self.cpu = Some(cpu);
+        self
+    }
+
+    /// The set-up flags of the ring that are asked for; those that this kernel lacks are left out.
+    /// Default: `SINGLE_ISSUER`, `DEFER_TASKRUN`, `COOP_TASKRUN`, `TASKRUN_FLAG`, `SUBMIT_ALL`.
+    #[must_use]
+    pub const fn setup_flags(mut self, flags: SetupFlags) -> Self {
+        self.flags = flags;
+        self
+    }
+
+    /// Runs a future to its end on this thread, with everything that it spawns. What it leaves running is
+    /// ended when it returns: tasks are dropped, operations cancelled and waited for.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setup`] if there is no ring to be had (`EPERM`, `ENOSYS`, `ENOMEM`, `EMFILE`, `EINVAL`),
+    /// [`Error::Nested`] inside of another run, [`Error::System`] if pinning fails (`EINVAL`: no such CPU) or the
+    /// ring breaks (`EBADR`: a completion was lost for want of memory).
+    ///
+    /// # Panics
+    ///
+    /// With the panic of the future, after everything was ended in order.
+    pub fn run<F: Future>(&self, future: F) -> Result<F::Output, Error> {
+        let pool = self.pool();
+        let result = self.context(&pool).and_then(|context| executor::run(&context, self.teardown, future));
+        pool.close();
+        result
+    }
+
+    /// The pool for blocking work of one run.
+    pub(crate) fn pool(&self) -> std::sync::Arc<Pool> {
+        Pool::new(self.blocking_threads, self.blocking_queue)
+    }
+
+    /// An executor for this thread.
+    pub(crate) fn context(&self, pool: &std::sync::Arc<Pool>) -> Result<std::rc::Rc<Context>, Error> {
+        if let Some(cpu) = self.cpu {
+            crate::shards::pin(cpu)?;
+        }
+        Context::new(self, pool.clone())
+    }
+
+    pub(crate) const fn deadline(&self) -> Duration {
+        self.teardown
+    }
+
+    pub(crate) fn ring(&self) -> Result<IoUring, Error> {
+        let cq_entries = self.cq_entries.unwrap_or_else(|| self.entries.saturating_mul(4));
+        let mut builder = IoUring::builder();
+        builder.optional(self.flags).setup_cqsize(cq_entries).setup_clamp().dontfork();
+        builder.try_build(self.entries).map_err(Error::Setup)
+    }
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        Self::new()
+    }
+}

@@ -1,0 +1,56 @@
+//! `Flow`: a multishot operation, which completes again and again until it ends.
+//!
+//! It does not arm itself again: whoever reads it knows whether that makes sense. At most `waiting`
+//! completions pile up unread; then the operation is cancelled, ends, and can be armed again once read.
+#![allow(unsafe_code, reason = "submits what it owns")]
+
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use rustix::io::Errno;
+
+use super::Driver;
+use super::leftover::{Late, Operation};
+use super::table::{Completion, Key};
+
+/// A multishot operation in flight. Dropping it cancels.
+pub(crate) struct Flow<T: Operation> {
+    driver: Rc<Driver>,
+    /// `None` when it has ended.
+    state: Option<(Key, T)>,
+}
+
+impl<T: Operation> Flow<T> {
+    /// Submits.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Driver::submit`].
+    pub(crate) fn start(mut op: T, waiting: usize) -> Result<Self, Errno> {
+        let driver = Driver::current();
+        let entry = op.entry();
+        // SAFETY: the operation owns what the entry names (its contract); this value owns the operation until
+        // the last completion, and gives it to the driver if it is dropped before.
+        let key = unsafe { driver.submit(entry, None, waiting) }?;
+        Ok(Self { driver, state: Some((key, op)) })
+    }
+
+    /// The next completion, or `None` when the operation has ended.
+    pub(crate) fn poll_next(&mut self, cx: &Context<'_>) -> Poll<Option<Completion>> {
+        let Some((key, _)) = &self.state else { return Poll::Ready(None) };
+        let next = self.driver.poll_next(*key, cx);
+        if let Poll::Ready(None) = next {
+            self.state = None;
+        }
+        next
+    }
+}
+
+impl<T: Operation> Drop for Flow<T> {
+    fn drop(&mut self) {
+        if let Some((key, mut op)) = self.state.take() {
+            op.abandoned();
+            self.driver.abandon(key, Box::new(Late(op)));
+        }
+    }
+}

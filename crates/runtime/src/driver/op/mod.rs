@@ -1,0 +1,93 @@
+//! `Op`: one operation as a future that owns it. The operations stand beside it, by topic.
+//!
+//! Nothing is submitted before the first poll. Dropping it after that cancels the operation, and leaves
+//! what it owns to the driver until the last completion.
+#![allow(unsafe_code, reason = "submits what it owns")]
+
+pub(crate) mod file;
+pub(crate) mod path;
+pub(crate) mod socket;
+pub(crate) mod transfer;
+
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use super::Driver;
+use super::leftover::{Late, Operation};
+use super::table::{Completion, Key};
+
+/// An operation as a future.
+#[must_use = "an operation is submitted when it is awaited"]
+pub(crate) struct Op<T: Operation>(State<T>);
+
+enum State<T> {
+    New(T),
+    InFlight(Rc<Driver>, Key, T),
+    Done,
+}
+
+/// What the kernel writes to lies behind pointers that moving the operation does not change
+/// (`Operation`'s contract), so the future may be moved.
+impl<T: Operation> Unpin for Op<T> {}
+
+impl<T: Operation> Op<T> {
+    pub(crate) const fn new(op: T) -> Self {
+        Self(State::New(op))
+    }
+
+    fn start(mut op: T, cx: &Context<'_>) -> Result<State<T>, T::Output> {
+        let driver = Driver::current();
+        let entry = op.entry();
+        // SAFETY: the operation owns what the entry names (its contract); this value owns the operation until
+        // the last completion, and gives it to the driver if it is dropped before.
+        match unsafe { driver.submit(entry, Some(cx.waker().clone()), 0) } {
+            Ok(key) => Ok(State::InFlight(driver, key, op)),
+            Err(errno) => Err(op.complete(Completion::failed(errno))),
+        }
+    }
+}
+
+impl<T: Operation> Future for Op<T> {
+    type Output = T::Output;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T::Output> {
+        match std::mem::replace(&mut self.0, State::Done) {
+            State::New(op) => match Self::start(op, cx) {
+                Ok(state) => {
+                    self.0 = state;
+                    Poll::Pending
+                }
+                Err(output) => Poll::Ready(output),
+            },
+            State::InFlight(driver, key, op) => match driver.poll_single(key, cx) {
+                Poll::Ready(completion) => Poll::Ready(op.complete(completion)),
+                Poll::Pending => {
+                    self.0 = State::InFlight(driver, key, op);
+                    Poll::Pending
+                }
+            },
+            State::Done => panic!("an operation was polled after it had completed"),
+        }
+    }
+}
+
+impl<T: Operation> Drop for Op<T> {
+    fn drop(&mut self) {
+        if let State::InFlight(driver, key, mut op) = std::mem::replace(&mut self.0, State::Done) {
+            op.abandoned();
+            driver.abandon(key, Box::new(Late(op)));
+        }
+    }
+}
+
+/// The result of an operation that yields a number.
+pub(crate) fn number(completion: Completion) -> io::Result<usize> {
+    usize::try_from(completion.result).map_err(|_| io::Error::from_raw_os_error(-completion.result))
+}
+
+/// The result of an operation that yields nothing.
+pub(crate) fn nothing(completion: Completion) -> io::Result<()> {
+    number(completion).map(drop)
+}

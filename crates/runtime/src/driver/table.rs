@@ -1,0 +1,274 @@
+//! The table of operations in flight: who waits for which, and what has come of it.
+//!
+//! Pure data: no ring, no call, no user code runs in here (wakers and leftovers are handed out, not
+//! called), so it can stay borrowed. What it keeps true: a key names one operation for ever, as a slot's
+//! generation changes whenever the slot is freed; a completion for a key of the past is recognised.
+
+use std::collections::VecDeque;
+use std::os::fd::RawFd;
+use std::task::{Context, Poll, Waker};
+
+/// What one completion said: `cqe.res` and `cqe.flags`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Completion {
+    pub(crate) result: i32,
+    pub(crate) flags: annulus::abi::CqeFlags,
+}
+
+impl Completion {
+    /// Whether the operation goes on: another completion follows.
+    pub(crate) const fn more(self) -> bool {
+        self.flags.contains(annulus::abi::CqeFlags::MORE)
+    }
+
+    /// An operation that came to nothing in this process, before or after the kernel had it.
+    pub(crate) const fn failed(errno: rustix::io::Errno) -> Self {
+        Self { result: -errno.raw_os_error(), flags: annulus::abi::CqeFlags::empty() }
+    }
+}
+
+/// What is left of an operation whose future was dropped: the memory that it names, and what is to be
+/// done with a result that comes late.
+pub(crate) trait Leftover {
+    /// A completion arrived. Called for each, the last included.
+    fn late(&mut self, completion: Completion);
+}
+
+/// Names an operation: an index and the generation of its slot, as they travel in `user_data`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Key {
+    index: u32,
+    generation: u32,
+}
+
+impl Key {
+    /// `user_data` of requests whose completion means nothing: cancellations. No table reaches this index.
+    pub(crate) const IGNORED: u64 = u64::MAX;
+
+    pub(crate) const fn user_data(self) -> u64 {
+        (self.generation as u64) << 32 | self.index as u64
+    }
+
+    const fn from_user_data(user_data: u64) -> Self {
+        let [a, b, c, d, e, f, g, h] = user_data.to_le_bytes();
+        Self { index: u32::from_le_bytes([a, b, c, d]), generation: u32::from_le_bytes([e, f, g, h]) }
+    }
+}
+
+/// Who is to learn of the completions.
+enum Owner {
+    /// A future, with the waker of its last poll.
+    Future(Option<Waker>),
+    /// Nobody any more.
+    Leftover(Box<dyn Leftover>),
+    /// A leftover that is being told at this moment.
+    Told,
+    /// The close of a descriptor that nobody waits for.
+    Close(RawFd),
+}
+
+struct Live {
+    owner: Owner,
+    first: Option<Completion>,
+    rest: VecDeque<Completion>,
+    /// No completion follows.
+    finished: bool,
+    /// Completions that may wait before the operation is cancelled to keep it from piling up; 0: all.
+    bound: usize,
+    /// That has happened.
+    throttled: bool,
+}
+
+struct Slot {
+    generation: u32,
+    live: Option<Live>,
+}
+
+/// What the caller has to do after a completion was delivered.
+pub(crate) enum Delivered {
+    /// Wake the future.
+    Wake(Waker),
+    /// Wake the future, and cancel the operation: too much of it waits.
+    Throttle(Option<Waker>, Key),
+    /// Tell the leftover, and [`Table::put_back`] unless this was the last.
+    Late(Box<dyn Leftover>, Key),
+    /// A close was cancelled before it ran: close it by other means.
+    CloseAgain(RawFd),
+    /// Nothing: the future has not been polled, or a close is done.
+    Nothing,
+    /// No such operation (any more).
+    Stale,
+}
+
+/// The table itself.
+pub(crate) struct Table {
+    slots: Vec<Slot>,
+    free: Vec<u32>,
+    bound: usize,
+}
+
+impl Table {
+    /// An empty table that holds `bound` operations at most.
+    pub(crate) fn new(bound: usize) -> Self {
+        Self { slots: Vec::new(), free: Vec::new(), bound: bound.min(u32::MAX as usize - 1) }
+    }
+
+    /// Takes a slot for an operation that a future owns; at most `waiting` completions of it may wait (0:
+    /// any number). `None` if the table is full.
+    pub(crate) fn insert(&mut self, waker: Option<Waker>, waiting: usize) -> Option<Key> {
+        self.occupy(Owner::Future(waker), waiting)
+    }
+
+    /// Takes a slot for a close.
+    pub(crate) fn insert_close(&mut self, fd: RawFd) -> Option<Key> {
+        self.occupy(Owner::Close(fd), 0)
+    }
+
+    fn occupy(&mut self, owner: Owner, bound: usize) -> Option<Key> {
+        let live =
+            Live { owner, first: None, rest: VecDeque::new(), finished: false, bound, throttled: false };
+        if let Some(index) = self.free.pop() {
+            let slot = &mut self.slots[index as usize];
+            slot.live = Some(live);
+            return Some(Key { index, generation: slot.generation });
+        }
+        if self.slots.len() >= self.bound {
+            return None;
+        }
+        let index = u32::try_from(self.slots.len()).ok()?;
+        self.slots.push(Slot { generation: 0, live: Some(live) });
+        Some(Key { index, generation: 0 })
+    }
+
+    /// Hands a completion to its operation.
+    pub(crate) fn deliver(&mut self, user_data: u64, completion: Completion) -> Delivered {
+        let key = Key::from_user_data(user_data);
+        let Some(live) = self.live(key) else { return Delivered::Stale };
+        let last = !completion.more();
+        live.finished = last;
+        match std::mem::replace(&mut live.owner, Owner::Told) {
+            Owner::Future(mut waker) => {
+                let waker = waker.take();
+                live.owner = Owner::Future(None);
+                if live.first.is_none() {
+                    live.first = Some(completion);
+                } else {
+                    live.rest.push_back(completion);
+                }
+                let waiting = 1 + live.rest.len();
+                if !last && live.bound > 0 && waiting >= live.bound && !live.throttled {
+                    live.throttled = true;
+                    return Delivered::Throttle(waker, key);
+                }
+                waker.map_or(Delivered::Nothing, Delivered::Wake)
+            }
+            Owner::Leftover(leftover) => Delivered::Late(leftover, key),
+            Owner::Close(fd) => {
+                self.free(key);
+                let cancelled = completion.result == -libc::ECANCELED;
+                if cancelled { Delivered::CloseAgain(fd) } else { Delivered::Nothing }
+            }
+            Owner::Told => unreachable!("a leftover is told of one completion at a time"),
+        }
+    }
+
+    /// Ends what [`Delivered::Late`] began: frees the slot and lets the caller drop the leftover if that
+    /// was the last completion, else keeps it for the next.
+    pub(crate) fn put_back(&mut self, key: Key, leftover: Box<dyn Leftover>) -> Option<Box<dyn Leftover>> {
+        let live = self.live(key).expect("the slot of a leftover that is being told stays");
+        if live.finished {
+            self.free(key);
+            return Some(leftover);
+        }
+        live.owner = Owner::Leftover(leftover);
+        None
+    }
+
+    /// The one result of an operation, once its last completion is there: the first completion, as
+    /// those after it (the notification of a zero-copy send) only say that the memory is free. Frees the slot.
+    pub(crate) fn poll_single(&mut self, key: Key, cx: &Context<'_>) -> Poll<Completion> {
+        let live = self.live(key).expect("a future polls its own operation, which nobody else frees");
+        if live.finished
+            && let Some(first) = live.first
+        {
+            self.free(key);
+            return Poll::Ready(first);
+        }
+        set_waker(live, cx);
+        Poll::Pending
+    }
+
+    /// The next completion of a multishot operation, or `None` after the last, which frees the slot. A
+    /// cancellation that the table asked for to throttle it is no result but an end.
+    pub(crate) fn poll_next(&mut self, key: Key, cx: &Context<'_>) -> Poll<Option<Completion>> {
+        let live = self.live(key).expect("a future polls its own operation, which nobody else frees");
+        if let Some(next) = live.first.take() {
+            live.first = live.rest.pop_front();
+            let hidden = live.throttled && live.finished && next.result == -libc::ECANCELED;
+            if !hidden {
+                return Poll::Ready(Some(next));
+            }
+        }
+        if live.finished {
+            self.free(key);
+            return Poll::Ready(None);
+        }
+        set_waker(live, cx);
+        Poll::Pending
+    }
+
+    /// The future is gone. Returns its unread completions, and the leftover itself if the operation is over
+    /// (the slot is free then); otherwise the leftover stays here, and the operation is to be cancelled.
+    pub(crate) fn abandon(
+        &mut self,
+        key: Key,
+        leftover: Box<dyn Leftover>,
+    ) -> (Vec<Completion>, Box<dyn Leftover>, bool) {
+        let live = self.live(key).expect("a future abandons its own operation, once");
+        let unread = live.first.take().into_iter().chain(live.rest.drain(..)).collect();
+        let finished = live.finished;
+        if finished {
+            self.free(key);
+        } else {
+            // The caller tells the leftover of what was unread, then puts it back.
+            live.owner = Owner::Told;
+        }
+        (unread, leftover, finished)
+    }
+
+    /// How many operations are not over: their last completion has not come.
+    pub(crate) fn in_flight(&self) -> usize {
+        self.slots.iter().filter_map(|slot| slot.live.as_ref()).filter(|live| !live.finished).count()
+    }
+
+    /// The user data of every operation that is not over.
+    pub(crate) fn unfinished(&self) -> Vec<u64> {
+        let live = self.slots.iter().enumerate();
+        live.filter(|(_, slot)| slot.live.as_ref().is_some_and(|live| !live.finished))
+            .filter_map(|(index, slot)| {
+                let index = u32::try_from(index).ok()?;
+                Some(Key { index, generation: slot.generation }.user_data())
+            })
+            .collect()
+    }
+
+    fn live(&mut self, key: Key) -> Option<&mut Live> {
+        let slot = self.slots.get_mut(key.index as usize)?;
+        if slot.generation == key.generation { slot.live.as_mut() } else { None }
+    }
+
+    fn free(&mut self, key: Key) {
+        let slot = &mut self.slots[key.index as usize];
+        slot.live = None;
+        slot.generation = slot.generation.wrapping_add(1);
+        self.free.push(key.index);
+    }
+}
+
+fn set_waker(live: &mut Live, cx: &Context<'_>) {
+    let Owner::Future(waker) = &mut live.owner else { unreachable!("only a future polls") };
+    match waker {
+        Some(waker) => waker.clone_from(cx.waker()),
+        None => *waker = Some(cx.waker().clone()),
+    }
+}

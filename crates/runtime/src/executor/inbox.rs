@@ -1,0 +1,115 @@
+//! The inbox: how other threads wake tasks of an executor.
+//!
+//! A thread leaves the task and, if the executor sleeps, writes its eventfd, on which a read is in
+//! flight in the ring. The lock is held for a push or a swap; the executor takes it only when the hint
+//! says that something is there, or before it sleeps.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rustix::event::{EventfdFlags, eventfd};
+use rustix::io::Errno;
+
+use super::task::TaskWaker;
+use crate::driver::Op;
+use crate::driver::op::transfer::Read;
+use crate::fd::SharedFd;
+
+/// The part of an executor that other threads reach.
+pub(super) struct Inbox {
+    state: Mutex<State>,
+    /// Something lies in the inbox. Set under the lock, read without: a hint that may come late, and is
+    /// looked at again under the lock before the executor sleeps. Release and acquire, so that whoever
+    /// sees it finds at least that much.
+    hint: AtomicBool,
+    wake: OwnedFd,
+}
+
+#[derive(Default)]
+struct State {
+    woken: Vec<Arc<TaskWaker>>,
+    asleep: bool,
+    closed: bool,
+}
+
+impl Inbox {
+    /// # Errors
+    ///
+    /// Those of eventfd(2).
+    pub(super) fn new() -> Result<Self, Errno> {
+        let wake = eventfd(0, EventfdFlags::CLOEXEC)?;
+        Ok(Self { state: Mutex::default(), hint: AtomicBool::new(false), wake })
+    }
+
+    /// Leaves a task that is to run. Called by other threads.
+    pub(super) fn leave(&self, task: Arc<TaskWaker>) {
+        let mut state = self.lock();
+        if state.closed {
+            return;
+        }
+        state.woken.push(task);
+        self.hint.store(true, Ordering::Release);
+        if std::mem::take(&mut state.asleep) {
+            drop(state);
+            // Only fails if the counter is full, and then it is not zero, which is all that counts.
+            let _ = rustix::io::write(&self.wake, &1_u64.to_ne_bytes());
+        }
+    }
+
+    /// Takes out what was left.
+    pub(super) fn collect(&self, into: &mut impl Extend<Arc<TaskWaker>>) {
+        if self.hint.load(Ordering::Acquire) {
+            let mut state = self.lock();
+            self.hint.store(false, Ordering::Release);
+            into.extend(state.woken.drain(..));
+        }
+    }
+
+    /// Announces that the executor will wait, if nothing was left meanwhile. From here on a waker writes
+    /// the eventfd.
+    pub(super) fn fall_asleep(&self) -> bool {
+        let mut state = self.lock();
+        state.asleep = state.woken.is_empty();
+        state.asleep
+    }
+
+    /// The executor is back.
+    pub(super) fn awake(&self) {
+        self.lock().asleep = false;
+    }
+
+    /// Nothing is taken any more. Returns what was left, to be dropped without the lock.
+    pub(super) fn close(&self) -> Vec<Arc<TaskWaker>> {
+        let mut state = self.lock();
+        state.closed = true;
+        std::mem::take(&mut state.woken)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        // Nothing in here panics while it holds the lock.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl AsFd for Inbox {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.wake.as_fd()
+    }
+}
+
+/// Reads the eventfd again and again, so that a write to it ends the executor's wait. What was left in the
+/// inbox is collected by the executor itself, each turn.
+pub(super) async fn listen(inbox: Arc<Inbox>) {
+    let Ok(fd) = inbox.as_fd().try_clone_to_owned() else { return };
+    let fd = SharedFd::new(fd);
+    let mut counter = Box::new([0; 8]);
+    loop {
+        let (result, back) = Op::new(Read { fd: fd.clone(), buf: counter, offset: u64::MAX }).await;
+        counter = back;
+        if let Err(error) = result {
+            tracing::warn!(%error, "the eventfd for wake-ups of other threads could not be read");
+            crate::yield_now().await;
+        }
+    }
+}

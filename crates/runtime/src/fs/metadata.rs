@@ -1,0 +1,113 @@
+//! What statx(2) says about a file.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use rustix::fs::{Statx, StatxTimestamp};
+
+/// What kind of file it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum FileType {
+    /// An ordinary file.
+    File,
+    /// A directory.
+    Dir,
+    /// A symbolic link.
+    Symlink,
+    /// A FIFO, a socket, a device.
+    Other,
+}
+
+/// What is known about a file.
+#[derive(Clone, Copy, Debug)]
+pub struct Metadata(pub(super) Statx);
+
+impl Metadata {
+    /// The size in bytes.
+    #[must_use]
+    #[allow(clippy::len_without_is_empty, reason = "the size of a file is a number, the file no collection")]
+    pub const fn len(&self) -> u64 {
+        self.0.stx_size
+    }
+
+    /// What kind of file it is.
+    #[must_use]
+    pub fn file_type(&self) -> FileType {
+        match u32::from(self.0.stx_mode) & libc::S_IFMT {
+            libc::S_IFREG => FileType::File,
+            libc::S_IFDIR => FileType::Dir,
+            libc::S_IFLNK => FileType::Symlink,
+            _ => FileType::Other,
+        }
+    }
+
+    /// Whether it is an ordinary file.
+    #[must_use]
+    pub fn is_file(&self) -> bool {
+        self.file_type() == FileType::File
+    }
+
+    /// Whether it is a directory.
+    #[must_use]
+    pub fn is_dir(&self) -> bool {
+        self.file_type() == FileType::Dir
+    }
+
+    /// The permission bits.
+    #[must_use]
+    pub fn mode(&self) -> u32 {
+        u32::from(self.0.stx_mode) & 0o7777
+    }
+
+    /// When the contents changed last.
+    #[must_use]
+    pub fn modified(&self) -> SystemTime {
+        time(&self.0.stx_mtime)
+    }
+
+    /// That time in nanoseconds since 1970, negative before.
+    #[must_use]
+    pub const fn modified_ns(&self) -> i128 {
+        let time = &self.0.stx_mtime;
+        time.tv_sec as i128 * 1_000_000_000 + time.tv_nsec as i128
+    }
+
+    /// When the file was made, where the file system knows.
+    #[must_use]
+    pub fn created(&self) -> Option<SystemTime> {
+        (self.0.stx_mask & libc::STATX_BTIME != 0).then(|| time(&self.0.stx_btime))
+    }
+
+    /// Its number in its file system.
+    #[must_use]
+    pub const fn inode(&self) -> u64 {
+        self.0.stx_ino
+    }
+
+    /// The device that it is on: major and minor number.
+    #[must_use]
+    pub const fn device(&self) -> (u32, u32) {
+        (self.0.stx_dev_major, self.0.stx_dev_minor)
+    }
+
+    /// How many names it has.
+    #[must_use]
+    pub const fn links(&self) -> u32 {
+        self.0.stx_nlink
+    }
+
+    /// Everything else, as the kernel gave it.
+    #[must_use]
+    pub const fn as_statx(&self) -> &Statx {
+        &self.0
+    }
+}
+
+fn time(stamp: &StatxTimestamp) -> SystemTime {
+    let part = Duration::from_nanos(u64::from(stamp.tv_nsec));
+    let seconds = Duration::from_secs(stamp.tv_sec.unsigned_abs());
+    // Times that do not fit (a damaged file system) count as 1970.
+    let whole =
+        if stamp.tv_sec < 0 { UNIX_EPOCH.checked_sub(seconds) } else { UNIX_EPOCH.checked_add(seconds) };
+    whole.and_then(|whole| whole.checked_add(part)).unwrap_or(UNIX_EPOCH)
+}

@@ -1,0 +1,58 @@
+//! Files through the ring: open, read, write, ask about, sync, close; and directories.
+//!
+//! io_uring cannot list a directory, so [`read_dir`] does that on a helper thread (see
+//! [`unblock`](crate::unblock)).
+
+mod dir;
+mod file;
+mod list;
+mod metadata;
+mod options;
+
+use std::ffi::CString;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+pub use dir::{Dir, open_beneath};
+pub use file::File;
+pub use list::{DirEntry, read_dir};
+pub use metadata::{FileType, Metadata};
+pub use options::{OpenOptions, Resolve};
+
+use crate::driver::Op;
+use crate::driver::op::path::{Base, Statx};
+
+/// Opens a file for reading.
+///
+/// # Errors
+///
+/// Those of openat2(2), `ENOENT` and `EACCES` above all; `EINVAL` for a path with a zero byte; `EBUSY` if too
+/// many operations are in flight ([`Builder::operations`](crate::Builder::operations)).
+pub async fn open(path: impl AsRef<Path>) -> io::Result<File> {
+    OpenOptions::new().read(true).open(path).await
+}
+
+/// Asks about what a path leads to. Symbolic links are followed.
+///
+/// # Errors
+///
+/// Those of statx(2); `EINVAL` for a path with a zero byte; `EBUSY` as with [`open`].
+pub async fn metadata(path: impl AsRef<Path>) -> io::Result<Metadata> {
+    Op::new(Statx::new(Base::Working, c_path(path.as_ref())?, 0)).await.map(Metadata)
+}
+
+/// Asks about a path itself. A symbolic link at its end is not followed.
+///
+/// # Errors
+///
+/// As [`metadata`].
+pub async fn symlink_metadata(path: impl AsRef<Path>) -> io::Result<Metadata> {
+    let path = c_path(path.as_ref())?;
+    Op::new(Statx::new(Base::Working, path, libc::AT_SYMLINK_NOFOLLOW)).await.map(Metadata)
+}
+
+/// A path as the kernel takes it.
+fn c_path(path: &Path) -> io::Result<CString> {
+    CString::new(path.as_os_str().as_bytes()).map_err(|_| io::Error::from_raw_os_error(libc::EINVAL))
+}

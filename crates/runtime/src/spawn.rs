@@ -1,0 +1,125 @@
+//! The functions of the crate's root: run, spawn, yield, and a look at the executor.
+
+use std::task::Poll;
+
+use crate::executor::Context;
+use crate::executor::task::refused;
+use crate::{Builder, Error, JoinHandle};
+
+/// Runs a future to its end on this thread, on a ring of its own. [`Builder::run`] with every default.
+///
+/// # Errors
+///
+/// Those of [`Builder::run`]. Where io_uring is forbidden or missing, the error says what forbids it.
+///
+/// # Examples
+///
+/// ```
+/// let text = annulus_rt::run(async {
+///     let file = annulus_rt::fs::open("Cargo.toml").await?;
+///     let (read, buf) = file.read_at(Vec::with_capacity(64), 0).await;
+///     read.map(|_| buf)
+/// })?;
+/// assert!(text?.starts_with(b"[package]"));
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub fn run<F: Future>(future: F) -> Result<F::Output, Error> {
+    Builder::new().run(future)
+}
+
+/// Starts a task on this executor. It runs whether or not the handle is awaited, until it is done, aborted,
+/// or the runtime ends. A panic in it goes to the handle and concerns nobody else.
+///
+/// # Examples
+///
+/// ```
+/// annulus_rt::run(async {
+///     let good = annulus_rt::spawn(async { 1 });
+///     let bad = annulus_rt::spawn(async { panic!("not again") });
+///     assert_eq!(bad.await.unwrap_err().panic_message(), Some("not again"));
+///     assert_eq!(good.await.unwrap(), 1);
+/// })?;
+/// # Ok::<(), annulus_rt::Error>(())
+/// ```
+///
+/// # Panics
+///
+/// Outside of a runtime.
+pub fn spawn<F>(future: F) -> JoinHandle<F::Output>
+where
+    F: Future + 'static,
+    F::Output: 'static,
+{
+    try_spawn(future).unwrap_or_else(|_refused| refused())
+}
+
+/// As [`spawn`], but gives the future back if the executor has as many tasks as it may have.
+///
+/// # Errors
+///
+/// The future, if there are [`Builder::tasks`] tasks, or the runtime is ending.
+///
+/// # Panics
+///
+/// Outside of a runtime.
+pub fn try_spawn<F>(future: F) -> Result<JoinHandle<F::Output>, F>
+where
+    F: Future + 'static,
+    F::Output: 'static,
+{
+    Context::current().spawn(future)
+}
+
+/// Lets every other task that is ready run first.
+pub async fn yield_now() {
+    let mut yielded = false;
+    std::future::poll_fn(|cx| {
+        if std::mem::replace(&mut yielded, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
+/// What an executor has done so far, and has at this moment; see [`counters`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Counters {
+    /// Calls of io_uring_enter(2).
+    pub enters: u64,
+    /// Entries that these calls handed over.
+    pub submitted: u64,
+    /// Completions.
+    pub completions: u64,
+    /// Completions for operations that had been given up and forgotten. Stays zero.
+    pub stale: u64,
+    /// Polls of tasks.
+    pub polls: u64,
+    /// Tasks at this moment.
+    pub tasks: usize,
+    /// Operations in flight at this moment.
+    pub in_flight: usize,
+}
+
+/// The counters of this thread's executor.
+///
+/// # Panics
+///
+/// Outside of a runtime.
+#[must_use]
+pub fn counters() -> Counters {
+    let context = Context::current();
+    let counted = context.driver.counted();
+    Counters {
+        enters: counted.enters,
+        submitted: counted.submitted,
+        completions: counted.completions,
+        stale: counted.stale,
+        polls: context.polls(),
+        // Without the one that reads the wake-ups of other threads.
+        tasks: context.task_count().saturating_sub(1),
+        in_flight: context.driver.in_flight().saturating_sub(1),
+    }
+}

@@ -1,0 +1,5 @@
+//! What tasks, also of several shards, agree by.
+
+mod shutdown;
+
+pub use shutdown::{Guard, Shutdown};

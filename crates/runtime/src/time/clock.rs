@@ -1,0 +1,18 @@
+//! The one place of the runtime that reads the clock.
+#![expect(clippy::disallowed_methods, reason = "the one place of the runtime that reads the clock")]
+
+use std::time::{Duration, Instant};
+
+/// What stands for "never" where a deadline does not fit into an `Instant`.
+const FAR: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
+
+/// The monotonic clock.
+pub(crate) fn now() -> Instant {
+    Instant::now()
+}
+
+/// A point in the future.
+pub(crate) fn later(duration: Duration) -> Instant {
+    let now = now();
+    now.checked_add(duration).unwrap_or_else(|| now + FAR)
+}
