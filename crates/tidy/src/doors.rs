@@ -18,6 +18,16 @@ pub const CLOCK_AND_THREADS: &str = "Files that read the clock or start threads"
 
 const FILE: &str = "ARCHITECTURE.md";
 
+/// Neighbouring segments of paths that read the clock or start threads.
+const NAMES: [(&str, &str); 6] = [
+    ("thread", "Builder"),
+    ("thread", "scope"),
+    ("thread", "spawn"),
+    ("Instant", "now"),
+    ("SystemTime", "now"),
+    ("time", "clock_gettime"),
+];
+
 /// Folders of programs and tests, which a list may name as a whole.
 const WHOLE: [&str; 3] = ["/tests", "/examples", "/benches"];
 
@@ -31,23 +41,27 @@ pub fn unsafe_code(tree: &Tree) -> Vec<Finding> {
     compare(tree, UNSAFE, &holders, "holds unsafe code")
 }
 
-/// Compares the library and program files that open clippy's `disallowed_methods` with their list.
+/// Compares the library and program files that read the clock or start threads with their list.
 #[must_use]
 pub fn clock_and_threads(tree: &Tree) -> Vec<Finding> {
     let holders: Vec<(&str, usize)> = tree
         .sources()
         .filter(|(path, _)| path.contains("/src/") && !is_tests(path))
-        .filter_map(|(path, source)| opening(source).map(|line| (path, line)))
+        .filter_map(|(path, source)| use_of_clock_or_threads(source).map(|line| (path, line)))
         .collect();
     compare(tree, CLOCK_AND_THREADS, &holders, "reads the clock or starts a thread")
 }
 
-/// The line where the lint is opened outside the file's unit tests.
-fn opening(source: &Source) -> Option<usize> {
+/// The first line outside the file's unit tests that opens clippy's lint, or names what it does not know.
+fn use_of_clock_or_threads(source: &Source) -> Option<usize> {
     let tokens = source.tokens();
-    let tests = tokens.windows(2).position(|pair| pair[0].text == "mod" && pair[1].text == "tests");
-    let code = &tokens[..tests.unwrap_or(tokens.len())];
-    code.iter().find(|token| token.text == "disallowed_methods").map(|token| token.line)
+    let tests = tokens.windows(2).find(|pair| pair[0].text == "mod" && pair[1].text == "tests");
+    let end = tests.map_or(usize::MAX, |pair| pair[0].line);
+    let opening = source.line_of("disallowed_methods");
+    let is_named =
+        |path: &[String]| path.windows(2).any(|pair| NAMES.contains(&(pair[0].as_str(), pair[1].as_str())));
+    let naming = source.paths().into_iter().filter(|(path, _)| is_named(path)).map(|(_, line)| line);
+    opening.into_iter().chain(naming).filter(|line| *line < end).min()
 }
 
 fn compare(tree: &Tree, heading: &str, holders: &[(&str, usize)], does: &str) -> Vec<Finding> {
@@ -56,7 +70,7 @@ fn compare(tree: &Tree, heading: &str, holders: &[(&str, usize)], does: &str) ->
     let mut findings = Vec::new();
     for (path, line) in holders.iter().filter(|(path, _)| !rows.iter().any(|row| covers(row, path))) {
         let remedy = format!(
-            "write it without, or list the file in {FILE} under \"{heading}\" with what makes it sound"
+            "write it without, or list the file in {FILE} under \"{heading}\", with the reason"
         );
         findings.push(Finding::new(path, *line, format!("{does} and is not listed"), remedy));
     }
@@ -142,5 +156,13 @@ mod tests {
         let found = clock_and_threads(&tree(CLOCK_AND_THREADS, "", &files));
         assert_eq!(found.len(), 1, "{found:?}");
         assert_eq!((found[0].file.as_str(), found[0].line), ("crates/x/src/clock.rs", 2));
+    }
+
+    #[test]
+    fn a_thread_that_clippy_does_not_see_is_found() {
+        let code = "//! x\nuse std::thread;\nfn go() {\n    thread::Builder::new().name(n).spawn(f);\n}\n";
+        let found = clock_and_threads(&tree(CLOCK_AND_THREADS, "", &[("crates/x/src/a.rs", code)]));
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert_eq!((found[0].file.as_str(), found[0].line), ("crates/x/src/a.rs", 4));
     }
 }
