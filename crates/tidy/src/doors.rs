@@ -69,9 +69,8 @@ fn compare(tree: &Tree, heading: &str, holders: &[(&str, usize)], does: &str) ->
     let rows = document.table(heading);
     let mut findings = Vec::new();
     for (path, line) in holders.iter().filter(|(path, _)| !rows.iter().any(|row| covers(row, path))) {
-        let remedy = format!(
-            "write it without, or list the file in {FILE} under \"{heading}\", with the reason"
-        );
+        let remedy =
+            format!("write it without, or list the file in {FILE} under \"{heading}\", with the reason");
         findings.push(Finding::new(path, *line, format!("{does} and is not listed"), remedy));
     }
     let mut seen = BTreeSet::new();
