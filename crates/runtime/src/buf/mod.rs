@@ -204,6 +204,17 @@ unsafe impl IoBuf for &'static str {
     }
 }
 
+// SAFETY: bytes in the pool's memory, or on the heap; moving the guard leaves them, and it alone has them.
+unsafe impl IoBuf for PooledBuf {
+    fn as_stable_ptr(&self) -> *const u8 {
+        self.as_ptr()
+    }
+
+    fn filled(&self) -> usize {
+        self.len()
+    }
+}
+
 // SAFETY: a string's bytes are on the heap, where moving the string leaves them.
 unsafe impl IoBuf for String {
     fn as_stable_ptr(&self) -> *const u8 {

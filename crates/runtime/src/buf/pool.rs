@@ -1,78 +1,127 @@
 //! The pool of receive buffers of an executor.
 //!
-//! One allocation, cut into buffers of one size, each lent out as a guard that brings it back. Who wants
-//! one while all are lent waits. A guard may outlive the runtime, and the pool with it.
-#![allow(unsafe_code, reason = "owns the allocation and lends parts of it")]
+//! A buffer ring that the kernel picks from (Linux 6.0 with its multishot receive), or, where there is none,
+//! a bound on buffers that are allocated and picked here. Either way a buffer is lent as a guard that brings
+//! it back; who finds none waits. A guard may outlive the runtime, and its pool with it.
 
-use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::fmt::{self, Debug, Formatter};
+use std::io;
 use std::ops::Deref;
-use std::ptr::NonNull;
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Poll, Waker};
+use std::time::Duration;
 
-use super::{IoBuf, IoBufMut};
+use annulus::{BufRing, Filled};
+
+use crate::driver::{Completion, Driver};
+use crate::{select, time};
+
+/// The group of the pool among those of its ring.
+const GROUP: u16 = 0;
+
+/// How long one waits for a buffer before one tries anyway. Buffers that come back wake as many as can
+/// use one; this is for those whose turn was taken by somebody who then had no use for it.
+const PATIENCE: Duration = Duration::from_millis(10);
 
 /// The buffers.
 pub(crate) struct Pool {
-    start: NonNull<u8>,
-    layout: Layout,
+    kind: RefCell<Kind>,
+    count: u16,
     size: u32,
-    state: RefCell<State>,
+    /// Guards that are out.
+    lent: Cell<usize>,
+    /// Who waits for a buffer, the first first.
+    waiting: RefCell<VecDeque<Waker>>,
 }
 
-struct State {
-    /// Those that nobody has.
-    free: Vec<u16>,
-    /// Who waits for one.
-    waiting: Vec<Waker>,
+#[derive(Clone)]
+enum Kind {
+    Ring(Rc<BufRing>),
+    Own,
 }
 
 impl Pool {
-    /// A pool of `count` buffers of `size` bytes. The memory is reserved, and used as it is touched.
-    pub(crate) fn new(count: u16, size: u32) -> Rc<Self> {
-        let bytes = usize::from(count) * size as usize;
-        let layout =
-            Layout::from_size_align(bytes, 4096).expect("65,536 buffers of 4 GiB fit into the address space");
-        // SAFETY: the layout is not empty, as neither factor is (`Builder::receive_buffers`).
-        let start = unsafe { alloc_zeroed(layout) };
-        let start = NonNull::new(start).unwrap_or_else(|| handle_alloc_error(layout));
-        let state = State { free: (0..count).rev().collect(), waiting: Vec::new() };
-        Rc::new(Self { start, layout, size, state: RefCell::new(state) })
-    }
-
-    /// Lends a buffer, empty, or waits until one comes back.
-    pub(crate) fn poll_lend(self: &Rc<Self>, cx: &Context<'_>) -> Poll<PooledBuf> {
-        let mut state = self.state.borrow_mut();
-        if let Some(id) = state.free.pop() {
-            return Poll::Ready(PooledBuf { pool: self.clone(), id, len: 0 });
-        }
-        state.waiting.push(cx.waker().clone());
-        Poll::Pending
-    }
-
-    fn give_back(&self, id: u16) {
-        let waiting = {
-            let mut state = self.state.borrow_mut();
-            state.free.push(id);
-            std::mem::take(&mut state.waiting)
+    /// A pool of `count` buffers of `size` bytes.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`, and what else the registration of a buffer ring says but `EINVAL`: then there is none here.
+    pub(crate) fn new(driver: &Driver, count: u16, size: u32) -> io::Result<Rc<Self>> {
+        let registered = driver.with_ring(|ring| BufRing::register(&ring.submitter(), GROUP, count, size));
+        let kind = match registered {
+            Some(Ok(ring)) => Kind::Ring(Rc::new(ring)),
+            Some(Err(error)) if error.raw_os_error() == Some(libc::EINVAL) => Kind::Own,
+            Some(Err(error)) => return Err(error),
+            None => return Err(io::Error::from_raw_os_error(libc::ECANCELED)),
         };
-        for waker in waiting {
+        let (lent, waiting) = (Cell::new(0), RefCell::default());
+        Ok(Rc::new(Self { kind: RefCell::new(kind), count, size, lent, waiting }))
+    }
+
+    /// The ring that the kernel picks from, if there is one.
+    pub(crate) fn ring(&self) -> Option<Rc<BufRing>> {
+        match &*self.kind.borrow() {
+            Kind::Ring(ring) => Some(ring.clone()),
+            Kind::Own => None,
+        }
+    }
+
+    /// Goes on without the ring, which no multishot receive takes here (before Linux 6.0).
+    pub(crate) fn give_up_ring(&self) {
+        let ring = self.kind.replace(Kind::Own);
+        drop(ring);
+    }
+
+    /// How many completions with buffers one receiver may leave unread.
+    pub(crate) fn share(&self) -> usize {
+        usize::from(self.count / 4).clamp(2, 64)
+    }
+
+    /// What a completion brought, as a guard; nothing if it names no buffer. To be called for every
+    /// completion of an operation that picks from `ring`.
+    pub(crate) fn filled(self: &Rc<Self>, ring: &Rc<BufRing>, completion: Completion) -> Option<PooledBuf> {
+        let filled = Filled::of(ring.clone(), completion.flags.bits(), completion.result)?;
+        self.lent.set(self.lent.get() + 1);
+        Some(PooledBuf { bytes: Bytes::Ring(filled), pool: self.clone() })
+    }
+
+    /// A buffer to receive into, if fewer than all are lent.
+    pub(crate) fn take(self: &Rc<Self>) -> Option<Vec<u8>> {
+        (self.lent.get() < usize::from(self.count)).then(|| Vec::with_capacity(self.size as usize))
+    }
+
+    /// Bytes as a guard that were received in another way.
+    pub(crate) fn lend(self: &Rc<Self>, bytes: Vec<u8>) -> PooledBuf {
+        self.lent.set(self.lent.get() + 1);
+        PooledBuf { bytes: Bytes::Own(bytes), pool: self.clone() }
+    }
+
+    /// Waits until a buffer may be to be had again.
+    pub(crate) async fn returned(&self) {
+        let available = self.ring().map(|ring| ring.available());
+        if available.is_some_and(|available| available.is_ok_and(|available| available > 0)) {
+            return;
+        }
+        let mut waited = false;
+        let woken = std::future::poll_fn(|cx| {
+            if std::mem::replace(&mut waited, true) {
+                return Poll::Ready(());
+            }
+            self.waiting.borrow_mut().push_back(cx.waker().clone());
+            Poll::Pending
+        });
+        select(woken, time::sleep(PATIENCE)).await;
+    }
+
+    /// A guard is gone.
+    fn give_back(&self) {
+        self.lent.set(self.lent.get() - 1);
+        let first = self.waiting.borrow_mut().pop_front();
+        if let Some(waker) = first {
             waker.wake();
         }
-    }
-
-    /// Where a buffer lies.
-    fn place(&self, id: u16) -> *mut u8 {
-        self.start.as_ptr().wrapping_add(usize::from(id) * self.size as usize)
-    }
-}
-
-impl Drop for Pool {
-    fn drop(&mut self) {
-        // SAFETY: allocated in `new` with this layout; no guard is left, as each holds the pool.
-        unsafe { dealloc(self.start.as_ptr(), self.layout) };
     }
 }
 
@@ -81,16 +130,25 @@ impl Drop for Pool {
 /// Keep it short: every buffer that is held is one that no connection can receive into. It can be sent
 /// as it is.
 pub struct PooledBuf {
+    bytes: Bytes,
     pool: Rc<Pool>,
-    id: u16,
-    len: usize,
+}
+
+enum Bytes {
+    Ring(Filled<Rc<BufRing>>),
+    Own(Vec<u8>),
+    Gone,
 }
 
 impl Deref for PooledBuf {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        self.as_bytes()
+        match &self.bytes {
+            Bytes::Ring(filled) => filled.as_slice().unwrap_or_default(),
+            Bytes::Own(bytes) => bytes,
+            Bytes::Gone => &[],
+        }
     }
 }
 
@@ -100,40 +158,16 @@ impl AsRef<[u8]> for PooledBuf {
     }
 }
 
-// SAFETY: a part of the pool's allocation, which does not move and which this guard alone has.
-unsafe impl IoBuf for PooledBuf {
-    fn as_stable_ptr(&self) -> *const u8 {
-        self.pool.place(self.id)
-    }
-
-    fn filled(&self) -> usize {
-        self.len
-    }
-}
-
-// SAFETY: as above; all of the allocation was zeroed when it was made.
-unsafe impl IoBufMut for PooledBuf {
-    fn as_stable_mut_ptr(&mut self) -> *mut u8 {
-        self.pool.place(self.id)
-    }
-
-    fn capacity(&self) -> usize {
-        self.pool.size as usize
-    }
-
-    unsafe fn set_filled(&mut self, len: usize) {
-        self.len = len;
-    }
-}
-
 impl Drop for PooledBuf {
     fn drop(&mut self) {
-        self.pool.give_back(self.id);
+        // The buffer first: who is woken is to find it.
+        self.bytes = Bytes::Gone;
+        self.pool.give_back();
     }
 }
 
 impl Debug for PooledBuf {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PooledBuf").field("len", &self.len).finish_non_exhaustive()
+        f.debug_struct("PooledBuf").field("len", &self.len()).finish_non_exhaustive()
     }
 }

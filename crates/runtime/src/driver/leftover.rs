@@ -24,12 +24,15 @@ pub(crate) unsafe trait Operation: 'static {
     /// The result, when the last completion is there.
     fn complete(self, completion: Completion) -> Self::Output;
 
-    /// The future was dropped while the operation was in flight. Called once, before [`Operation::late`].
+    /// The future was dropped, and the operation cancelled. Called once, before the two that follow.
     fn abandoned(&mut self) {}
 
     /// A completion of an operation whose future was dropped. Here a result that owns something (an
     /// accepted descriptor) is given up.
     fn late(&mut self, _completion: Completion) {}
+
+    /// The last completion of an operation whose future was dropped has come. Called once, at the end.
+    fn over(&mut self) {}
 }
 
 /// An operation as what its future leaves behind.
@@ -38,5 +41,9 @@ pub(crate) struct Late<T: Operation>(pub(crate) T);
 impl<T: Operation> Leftover for Late<T> {
     fn late(&mut self, completion: Completion) {
         self.0.late(completion);
+    }
+
+    fn over(&mut self) {
+        self.0.over();
     }
 }

@@ -140,10 +140,12 @@ impl Driver {
         for completion in unread {
             leftover.late(completion);
         }
-        if !finished {
-            let over = self.inner.borrow_mut().table.put_back(key, leftover);
-            debug_assert!(over.is_none(), "no completion is delivered while one is abandoned");
+        if finished {
+            leftover.over();
+            return;
         }
+        let over = self.inner.borrow_mut().table.put_back(key, leftover);
+        debug_assert!(over.is_none(), "no completion is delivered while one is abandoned");
     }
 
     /// Asks the kernel to cancel an operation, whose completion comes all the same.
@@ -221,7 +223,9 @@ impl Driver {
             Delivered::Late(mut leftover, key) => {
                 leftover.late(completion);
                 let over = self.inner.borrow_mut().table.put_back(key, leftover);
-                drop(over);
+                if let Some(mut leftover) = over {
+                    leftover.over();
+                }
             }
             Delivered::CloseAgain(fd) => close_now(fd),
             Delivered::Nothing => {}
@@ -237,6 +241,11 @@ impl Driver {
     /// How many operations are in flight.
     pub(crate) fn in_flight(&self) -> usize {
         self.inner.borrow().table.in_flight()
+    }
+
+    /// Runs `f` with the ring, for registrations. `None` after teardown.
+    pub(crate) fn with_ring<T>(&self, f: impl FnOnce(&mut IoUring) -> T) -> Option<T> {
+        self.inner.borrow_mut().ring.as_mut().map(f)
     }
 
     /// The driver of the runtime that this thread is in.

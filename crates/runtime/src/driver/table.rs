@@ -30,8 +30,11 @@ impl Completion {
 /// What is left of an operation whose future was dropped: the memory that it names, and what is to be
 /// done with a result that comes late.
 pub(crate) trait Leftover {
-    /// A completion arrived. Called for each, the last included.
+    /// A completion arrived, or had arrived and was not read. Called for each, the last included.
     fn late(&mut self, completion: Completion);
+
+    /// No completion follows, and the kernel is done with the memory. Called once, at the end.
+    fn over(&mut self);
 }
 
 /// Names an operation: an index and the generation of its slot, as they travel in `user_data`.

@@ -10,6 +10,7 @@ mod turn;
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::VecDeque;
+use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -139,9 +140,13 @@ impl Context {
     }
 
     /// The pool of receive buffers.
-    pub(crate) fn pool(&self) -> Rc<buf::Pool> {
+    pub(crate) fn pool(&self) -> io::Result<Rc<buf::Pool>> {
+        if let Some(pool) = self.pool.get() {
+            return Ok(pool.clone());
+        }
         let (count, size) = self.buffers;
-        self.pool.get_or_init(|| buf::Pool::new(count, size)).clone()
+        let pool = buf::Pool::new(&self.driver, count, size)?;
+        Ok(self.pool.get_or_init(|| pool).clone())
     }
 
     fn root_waker(&self) -> Arc<TaskWaker> {

@@ -62,14 +62,13 @@ impl Inbound {
         self.in_doubt.get() == 0 && self.kept.borrow().is_empty() && self.error.get().is_none()
     }
 
-    /// What was kept, in order: hands the first bytes to `take`, which says how many it took.
-    pub(crate) fn read(&self, take: impl FnOnce(&[u8]) -> usize) -> Option<io::Result<usize>> {
+    /// What was kept, in order: at most `most` bytes of it. `None` if nothing was.
+    pub(crate) fn read(&self, most: usize) -> Option<io::Result<Vec<u8>>> {
         let mut kept = self.kept.borrow_mut();
         if kept.is_empty() {
             return self.error.take().map(|errno| Err(io::Error::from_raw_os_error(errno)));
         }
-        let taken = take(kept.as_slices().0);
-        kept.drain(..taken);
-        Some(Ok(taken))
+        let taken = most.min(kept.len());
+        Some(Ok(kept.drain(..taken).collect()))
     }
 }

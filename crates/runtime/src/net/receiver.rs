@@ -1,30 +1,36 @@
 //! Receiving into buffers of the pool.
+//!
+//! By one multishot operation that picks from the pool's ring; where the kernel has none, by waiting for
+//! data and receiving then. Either way a connection that is idle holds no buffer.
 
 use std::future::poll_fn;
 use std::io;
 use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use annulus::BufRing;
 
 use super::inbound::Inbound;
-use crate::buf::{PooledBuf, fill};
-use crate::driver::Op;
+use crate::buf::{Pool, PooledBuf};
 use crate::driver::op::file::Poll as PollFd;
-use crate::driver::op::transfer::Recv;
-use crate::executor::Context;
+use crate::driver::op::transfer::{Recv, RecvMulti};
+use crate::driver::{Completion, Flow, Op};
+use crate::executor::Context as Executor;
 use crate::fd::SharedFd;
 
 /// The bytes of a stream as they come, in buffers of the executor's pool; see
 /// [`TcpStream::receiver`](super::TcpStream::receiver).
 ///
-/// A connection that is idle holds no buffer.
-#[derive(Debug)]
+/// Dropping it loses nothing: what had arrived goes to the next receive of the stream.
 pub struct Receiver {
     fd: SharedFd,
     inbound: Rc<Inbound>,
+    flow: Option<Flow<RecvMulti>>,
 }
 
 impl Receiver {
     pub(super) const fn new(fd: SharedFd, inbound: Rc<Inbound>) -> Self {
-        Self { fd, inbound }
+        Self { fd, inbound, flow: None }
     }
 
     /// The next bytes, or `None` at the end of the stream. Waits for a buffer if all of the pool are held.
@@ -33,26 +39,72 @@ impl Receiver {
     ///
     /// # Errors
     ///
-    /// Those of recv(2), `ECONNRESET` above all; `EBUSY` if too many operations are in flight.
+    /// Those of recv(2), `ECONNRESET` above all; `EBUSY` if too many operations are in flight; `ENOMEM` if there is no
+    /// memory for the pool.
     pub async fn next(&mut self) -> io::Result<Option<PooledBuf>> {
+        let pool = Executor::current().pool()?;
         loop {
-            poll_fn(|cx| self.inbound.poll_settled(cx)).await;
-            if self.inbound.is_clear() {
-                Op::new(PollFd { fd: self.fd.clone(), events: libc::POLLIN }).await?;
+            if self.flow.is_none() && !self.inbound.is_clear() {
+                poll_fn(|cx| self.inbound.poll_settled(cx)).await;
+                if let Some(kept) = self.inbound.read(usize::MAX) {
+                    return kept.map(|bytes| Some(pool.lend(bytes)));
+                }
             }
-            let pool = Context::current().pool();
-            let mut buf = poll_fn(|cx| pool.poll_lend(cx)).await;
-            if let Some(kept) = self.inbound.read(|bytes| fill(&mut buf, bytes)) {
-                return kept.map(|_| Some(buf));
+            let Some(ring) = pool.ring() else { return self.receive(&pool).await };
+            let Some(completion) = self.completion(&pool, &ring).await? else { continue };
+            let filled = pool.filled(&ring, completion);
+            match -completion.result {
+                0 => return Ok(None),
+                ..0 => return Ok(filled),
+                libc::ENOBUFS => pool.returned().await,
+                libc::EINVAL => pool.give_up_ring(),
+                errno => return Err(io::Error::from_raw_os_error(errno)),
             }
+        }
+    }
+
+    /// The next completion of the multishot receive, which is started if need be; `None` if it has ended,
+    /// as it may at any time.
+    async fn completion(&mut self, pool: &Rc<Pool>, ring: &Rc<BufRing>) -> io::Result<Option<Completion>> {
+        if self.flow.is_none() {
+            let (fd, inbound) = (self.fd.clone(), self.inbound.clone());
+            let op = RecvMulti { fd, inbound, pool: pool.clone(), ring: ring.clone() };
+            self.flow = Some(Flow::start(op, pool.share())?);
+        }
+        let next = poll_fn(|cx| self.poll_flow(cx)).await;
+        if next.is_none() {
+            self.flow = None;
+        }
+        Ok(next)
+    }
+
+    fn poll_flow(&mut self, cx: &Context<'_>) -> Poll<Option<Completion>> {
+        self.flow.as_mut().map_or(Poll::Ready(None), |flow| flow.poll_next(cx))
+    }
+
+    /// Waits for data, and receives it into a buffer that is taken only then.
+    async fn receive(&mut self, pool: &Rc<Pool>) -> io::Result<Option<PooledBuf>> {
+        self.flow = None;
+        loop {
+            Op::new(PollFd { fd: self.fd.clone(), events: libc::POLLIN }).await?;
+            let Some(buf) = pool.take() else {
+                pool.returned().await;
+                continue;
+            };
             let (fd, inbound) = (self.fd.clone(), self.inbound.clone());
             let (received, buf) = Op::new(Recv { fd, inbound, buf, flags: libc::MSG_DONTWAIT }).await;
             match received {
                 Ok(0) => return Ok(None),
-                Ok(_) => return Ok(Some(buf)),
+                Ok(_) => return Ok(Some(pool.lend(buf))),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) => return Err(error),
             }
         }
+    }
+}
+
+impl std::fmt::Debug for Receiver {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Receiver").field("fd", &self.fd).finish_non_exhaustive()
     }
 }

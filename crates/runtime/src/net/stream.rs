@@ -54,8 +54,8 @@ impl TcpStream {
     pub async fn recv<B: IoBufMut>(&self, mut buf: B) -> BufResult<usize, B> {
         if !self.inbound.is_clear() {
             poll_fn(|cx| self.inbound.poll_settled(cx)).await;
-            if let Some(kept) = self.inbound.read(|bytes| fill(&mut buf, bytes)) {
-                return (kept, buf);
+            if let Some(kept) = self.inbound.read(buf.capacity()) {
+                return (kept.map(|bytes| fill(&mut buf, &bytes)), buf);
             }
         }
         let (fd, inbound) = (self.fd.clone(), self.inbound.clone());

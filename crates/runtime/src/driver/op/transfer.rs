@@ -4,10 +4,10 @@
 use std::io;
 use std::rc::Rc;
 
-use annulus::{opcode, squeue};
+use annulus::{BufRing, opcode, squeue};
 
 use super::number;
-use crate::buf::{BufResult, IoBuf, IoBufMut};
+use crate::buf::{BufResult, IoBuf, IoBufMut, Pool};
 use crate::driver::{Completion, Operation};
 use crate::fd::SharedFd;
 use crate::net::inbound::Inbound;
@@ -107,6 +107,46 @@ unsafe impl<B: IoBufMut> Operation for Recv<B> {
         } else {
             self.inbound.keep_error(-completion.result);
         }
+    }
+
+    fn over(&mut self) {
+        self.inbound.settle();
+    }
+}
+
+/// recv(2) again and again, into buffers of the pool's ring. What a dropped one still receives is kept for
+/// the next receive of the stream.
+pub(crate) struct RecvMulti {
+    pub(crate) fd: SharedFd,
+    pub(crate) inbound: Rc<Inbound>,
+    pub(crate) pool: Rc<Pool>,
+    pub(crate) ring: Rc<BufRing>,
+}
+
+// SAFETY: the buffers stay with the ring, which this holds; the share keeps the descriptor open.
+unsafe impl Operation for RecvMulti {
+    type Output = ();
+
+    fn entry(&mut self) -> squeue::Entry {
+        opcode::RecvMulti::new(self.fd.target(), self.ring.group()).build()
+    }
+
+    fn complete(self, _completion: Completion) {}
+
+    fn abandoned(&mut self) {
+        self.inbound.doubt();
+    }
+
+    fn late(&mut self, completion: Completion) {
+        if let Some(bytes) = self.pool.filled(&self.ring, completion) {
+            self.inbound.keep(&bytes);
+        }
+        if completion.result < 0 {
+            self.inbound.keep_error(-completion.result);
+        }
+    }
+
+    fn over(&mut self) {
         self.inbound.settle();
     }
 }

@@ -1,0 +1,48 @@
+//! What the tests share: counting descriptors, a pair of connected streams.
+#![allow(dead_code, reason = "each test program uses a part")]
+
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::symlink;
+use std::process::Command;
+
+use annulus_rt::net::{TcpListener, TcpStream};
+
+/// How many descriptors this process has open.
+pub(crate) fn descriptors() -> usize {
+    // The one that lists them is among them, each time.
+    fs::read_dir("/proc/self/fd").expect("/proc is mounted").count()
+}
+
+/// Runs `test` in a process of its own: descriptors and signals are the process's, and other tests run in
+/// this one at the same time. `name` is the full name of the test that calls this.
+pub(crate) fn alone(name: &str, test: impl FnOnce()) {
+    const INSIDE: &str = "ANNULUS_RT_TEST_ALONE";
+    if std::env::var_os(INSIDE).is_some() {
+        return test();
+    }
+    let program = std::env::current_exe().expect("a test program has a path");
+    let mut child = Command::new(program);
+    child.args(["--exact", name, "--nocapture", "--test-threads=1"]).env(INSIDE, "1");
+    let output = child.output().expect("a test program can be run again");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.contains("1 passed"), "{name} alone: {text}{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// Two ends of a connection.
+pub(crate) async fn pair() -> (TcpStream, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = listener.local_addr().unwrap();
+    // The system's backlog takes the connection; accepting can follow.
+    let near = TcpStream::connect(address).await.unwrap();
+    (near, listener.accept().await.unwrap())
+}
+
+/// A folder with a file, a folder and a link out of it.
+pub(crate) fn folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    fs::File::create(folder.path().join("file")).unwrap().write_all(b"0123456789").unwrap();
+    fs::create_dir(folder.path().join("below")).unwrap();
+    symlink("/etc", folder.path().join("out")).unwrap();
+    folder
+}
