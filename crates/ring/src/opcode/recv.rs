@@ -61,7 +61,8 @@ operation! {
         sqe.len = len;
     }
 
-    /// Sets the most to receive altogether, in bytes, after which it ends; 0 is without limit. Linux 6.17.
+    /// Sets how much to receive altogether, in bytes: it ends when it has that much, with what the last buffer
+    /// takes beyond it; 0 is without limit. Linux 6.17.
     pub const fn total_len(sqe, total_len: u32) {
         sqe.file_index = total_len;
     }
