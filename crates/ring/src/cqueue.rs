@@ -9,6 +9,8 @@ use std::fmt;
 use annulus_abi::{CqConsumer, Cqe, Cqe32, Slot};
 use rustix::io::Errno;
 
+use crate::debug;
+
 pub use crate::completion::{CompletionQueue, CompletionStatus};
 pub use crate::mixed::EntryMixed;
 pub use annulus_abi::CqeFlags;
@@ -271,50 +273,20 @@ impl From<Entry32> for Entry {
 
 impl fmt::Debug for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        debug_fields(&mut f.debug_struct("Entry"), &self.0).finish()
+        debug::cqe_fields(&mut f.debug_struct("Entry"), &self.0).finish()
     }
 }
 
 impl fmt::Debug for Entry32 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        debug_fields(&mut f.debug_struct("Entry32"), &self.0.base).field("big_cqe", &self.0.extra).finish()
-    }
-}
-
-/// `result: 12, flags: BUFFER | MORE, buffer_id: 3, user_data: 0x7`.
-fn debug_fields<'a, 'f, 's>(
-    out: &'s mut fmt::DebugStruct<'a, 'f>,
-    cqe: &Cqe,
-) -> &'s mut fmt::DebugStruct<'a, 'f> {
-    match to_result(cqe.res) {
-        Err(errno) if cqe.res >= -4095 => out.field("result", &errno),
-        _ => out.field("result", &cqe.res),
-    };
-    let mut flags = CqeFlags::from_bits_retain(cqe.flags);
-    let buffer = buffer_select(cqe.flags);
-    if buffer.is_some() {
-        flags = CqeFlags::from_bits_retain(cqe.flags & 0xffff);
-    }
-    if cqe.flags != 0 {
-        out.field("flags", &format_args!("{}", Names(flags)));
-    }
-    if let Some(id) = buffer {
-        out.field("buffer_id", &id);
-    }
-    out.field("user_data", &format_args!("{:#x}", cqe.user_data))
-}
-
-/// Flags as `BUFFER | MORE`.
-struct Names(CqeFlags);
-
-impl fmt::Display for Names {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        bitflags::parser::to_writer(&self.0, f)
+        debug::cqe_fields(&mut f.debug_struct("Entry32"), &self.0.base)
+            .field("big_cqe", &self.0.extra)
+            .finish()
     }
 }
 
 /// See [`Entry::to_result`].
-const fn to_result(res: i32) -> Result<u32, Errno> {
+pub(crate) const fn to_result(res: i32) -> Result<u32, Errno> {
     match res {
         0.. => Ok(res.cast_unsigned()),
         -4095..0 => Err(Errno::from_raw_os_error(-res)),

@@ -51,6 +51,7 @@ mod buf_ring;
 mod builder;
 mod completion;
 pub mod cqueue;
+mod debug;
 pub mod environment;
 mod error;
 pub mod kernel;

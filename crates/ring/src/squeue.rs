@@ -13,6 +13,8 @@ use std::fmt;
 use annulus_abi::{Slot, Sqe, Sqe128};
 use bitflags::bitflags;
 
+use crate::debug;
+
 pub use crate::submission::{PushError, SubmissionQueue};
 
 mod sealed {
@@ -319,59 +321,18 @@ impl From<Entry> for Entry128 {
 
 impl fmt::Debug for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        debug_fields(&mut f.debug_struct("Entry"), &self.0).finish()
+        debug::sqe_fields(&mut f.debug_struct("Entry"), &self.0).finish()
     }
 }
 
 impl fmt::Debug for Entry128 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut out = f.debug_struct("Entry128");
-        debug_fields(&mut out, &self.0.base);
+        debug::sqe_fields(&mut out, &self.0.base);
         if self.0.extra != [0; 64] {
             out.field("extra", &self.0.extra);
         }
         out.finish()
-    }
-}
-
-/// Names the operation and shows the fields that are not zero, addresses in hexadecimal.
-fn debug_fields<'a, 'f, 's>(
-    out: &'s mut fmt::DebugStruct<'a, 'f>,
-    sqe: &Sqe,
-) -> &'s mut fmt::DebugStruct<'a, 'f> {
-    match crate::opcode::name(sqe.opcode) {
-        Some(name) => out.field("opcode", &format_args!("{name}")),
-        None => out.field("opcode", &sqe.opcode),
-    };
-    out.field("fd", &sqe.fd);
-    if sqe.flags != 0 {
-        out.field("flags", &format_args!("{}", Names(Flags::from_bits_retain(sqe.flags))));
-    }
-    let numbers = [
-        ("ioprio", u64::from(sqe.ioprio)),
-        ("off", sqe.off),
-        ("len", u64::from(sqe.len)),
-        ("buf_index", u64::from(sqe.buf_index)),
-        ("personality", u64::from(sqe.personality)),
-        ("file_index", u64::from(sqe.file_index)),
-    ];
-    let words =
-        [("addr", sqe.addr), ("op_flags", u64::from(sqe.op_flags)), ("addr3", sqe.addr3), ("pad2", sqe.pad2)];
-    for (name, value) in numbers.into_iter().filter(|(_, value)| *value != 0) {
-        out.field(name, &value);
-    }
-    for (name, value) in words.into_iter().filter(|(_, value)| *value != 0) {
-        out.field(name, &format_args!("{value:#x}"));
-    }
-    out.field("user_data", &format_args!("{:#x}", sqe.user_data))
-}
-
-/// Flags as `IO_LINK | ASYNC`.
-struct Names(Flags);
-
-impl fmt::Display for Names {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        bitflags::parser::to_writer(&self.0, f)
     }
 }
 

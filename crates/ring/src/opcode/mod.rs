@@ -146,11 +146,6 @@ macro_rules! operation {
 
 use operation;
 
-/// The operation's name without its prefix, as `READ`; `None` if this crate does not know the number.
-pub(crate) fn name(opcode: u8) -> Option<&'static str> {
-    annulus_abi::OpcodeInfo::of(opcode).map(|info| info.name)
-}
-
 /// The address of what an entry points to.
 #[inline]
 fn address<T: ?Sized>(pointer: *const T) -> u64 {
