@@ -5,12 +5,29 @@
 
 mod cancel;
 mod drain;
+mod epoll;
+mod eventfd;
 mod exhaustive;
+mod fields;
+mod files;
 mod links;
+mod msg_ring;
+mod net;
+mod nop;
 mod overflow;
+mod paths;
+mod pipes;
+mod poll;
+mod process;
+mod provided;
+mod registered;
+mod setup;
 mod skip;
+mod socket_commands;
 mod submit;
 mod timeouts;
+mod xattr;
+mod zero_copy;
 
 use crate::harness::Case;
 
@@ -18,6 +35,7 @@ use crate::harness::Case;
 #[must_use]
 pub fn cases() -> Vec<Case> {
     let topics = [
+        nop::CASES,
         links::CASES,
         skip::CASES,
         drain::CASES,
@@ -26,6 +44,22 @@ pub fn cases() -> Vec<Case> {
         timeouts::CASES,
         cancel::CASES,
         overflow::CASES,
+        poll::CASES,
+        epoll::CASES,
+        eventfd::CASES,
+        files::CASES,
+        paths::CASES,
+        xattr::CASES,
+        pipes::CASES,
+        net::CASES,
+        zero_copy::CASES,
+        socket_commands::CASES,
+        provided::CASES,
+        registered::CASES,
+        msg_ring::CASES,
+        process::CASES,
+        setup::CASES,
+        fields::CASES,
     ];
     topics.concat()
 }
@@ -91,5 +125,36 @@ mod tools {
         let file = tempfile::tempfile().expect("a temporary file");
         file.write_all_at(bytes, 0).expect("the file takes its bytes");
         file
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use annulus::abi::{IORING_OP_PIPE, IORING_OP_RECV_ZC, OPCODES};
+
+    use super::*;
+
+    /// Opcodes whose success takes a device that is rarely there; a case shows how they fail without it, and
+    /// prints why it goes no further.
+    const NEED_HARDWARE: [u8; 1] = [IORING_OP_RECV_ZC];
+
+    #[test]
+    fn every_opcode_up_to_pipe_is_covered_by_a_case() {
+        let covered: BTreeSet<u8> = cases().iter().flat_map(|case| case.covers).copied().collect();
+        let expected = OPCODES.iter().filter(|info| info.number <= IORING_OP_PIPE);
+        let missing =
+            expected.filter(|info| !covered.contains(&info.number) && !NEED_HARDWARE.contains(&info.number));
+        assert_eq!(missing.map(|info| info.name).collect::<Vec<_>>(), [""; 0]);
+    }
+
+    #[test]
+    fn every_case_has_a_name_of_its_own_that_is_a_sentence() {
+        let mut seen = BTreeSet::new();
+        for case in cases() {
+            assert!(seen.insert((case.module, case.name)), "{} stands there twice", case.name);
+            assert!(case.name.split('_').count() >= 3, "{} does not say what it shows", case.name);
+        }
     }
 }

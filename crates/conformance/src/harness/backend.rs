@@ -2,6 +2,7 @@
 //!
 //! A further back end is one more line in [`backends`], nothing else.
 
+use std::os::fd::RawFd;
 use std::sync::OnceLock;
 
 use annulus::abi::{OpcodeInfo, SetupFlags};
@@ -75,13 +76,15 @@ pub struct Setup {
     pub flags: SetupFlags,
     /// Milliseconds until the polling thread sleeps.
     pub idle_ms: u32,
+    /// The ring whose workers it shares.
+    pub attach_to: Option<RawFd>,
 }
 
 impl Setup {
     /// A ring that is driven by calls.
     #[must_use]
     pub const fn new(entries: u32) -> Self {
-        Self { entries, cq_entries: None, flags: SetupFlags::empty(), idle_ms: 10 }
+        Self { entries, cq_entries: None, flags: SetupFlags::empty(), idle_ms: 10, attach_to: None }
     }
 
     fn builder<S: squeue::EntryMarker, C: cqueue::EntryMarker>(&self) -> Builder<S, C> {
@@ -91,6 +94,9 @@ impl Setup {
         }
         if self.flags.contains(SetupFlags::SQPOLL) {
             builder.setup_sqpoll(self.idle_ms);
+        }
+        if let Some(ring) = self.attach_to {
+            builder.setup_attach_wq(ring);
         }
         builder.flags(self.flags);
         builder

@@ -10,6 +10,7 @@ use std::ffi::{CString, c_char};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU16, Ordering};
 
 /// Bytes at a page boundary, for reads and writes.
 #[derive(Clone, Copy, Debug)]
@@ -108,6 +109,20 @@ impl Buffer {
         // SAFETY: the allocation is never freed and has room, as just asserted.
         unsafe { bytes.as_ptr().copy_to_nonoverlapping(self.start.as_ptr(), bytes.len()) };
     }
+
+    /// Stores a word of two bytes after everything that was written before.
+    ///
+    /// # Panics
+    ///
+    /// If the word does not lie in the buffer, or across its alignment.
+    pub fn publish(&self, offset: usize, word: u16) {
+        let place = self.part(offset, size_of::<u16>()).ptr().cast::<u16>();
+        assert!(place.is_aligned(), "{place:?}");
+        // SAFETY: in bounds, aligned, never freed; the back end reads it as an atomic.
+        let word_there = unsafe { AtomicU16::from_ptr(place) };
+        // Release: pairs with the back end's acquire load of the tail, so that it sees the entries.
+        word_there.store(word, Ordering::Release);
+    }
 }
 
 /// Values that entries point to: structures, arrays, words.
@@ -189,4 +204,23 @@ pub fn address<T>(pointer: *const T) -> u64 {
 #[must_use]
 pub fn path(path: impl AsRef<Path>) -> *const c_char {
     CString::new(path.as_ref().as_os_str().as_bytes()).expect("a path without zero bytes").into_raw()
+}
+
+/// A message header over `count` parts, without address and control data.
+#[must_use]
+pub fn message(parts: *mut libc::iovec, count: usize) -> Kept<libc::msghdr> {
+    // SAFETY: of integers and pointers only, for which zeroes are values.
+    let mut header: libc::msghdr = unsafe { std::mem::zeroed() };
+    header.msg_iov = parts;
+    header.msg_iovlen = count;
+    Kept::new(header)
+}
+
+/// Lends a descriptor that the back end made, and that nobody has closed yet.
+pub fn with_descriptor<T>(
+    descriptor: annulus::types::Fd,
+    look: impl FnOnce(std::os::fd::BorrowedFd<'_>) -> T,
+) -> T {
+    // SAFETY: the case that was given the descriptor closes it later.
+    look(unsafe { std::os::fd::BorrowedFd::borrow_raw(descriptor.0) })
 }

@@ -5,7 +5,9 @@
 
 mod backend;
 mod bench;
+mod buffer_group;
 mod case;
+mod credentials;
 mod memory;
 mod need;
 mod rig;
@@ -13,8 +15,10 @@ mod watchdog;
 
 pub use backend::{BackendUnderTest, Setup, backends};
 pub use bench::Bench;
+pub use buffer_group::BufferGroup;
 pub use case::{Case, Mode, Modes, Outcome, trials};
-pub use memory::{Buffer, Kept, address, path};
+pub use credentials::personality_of_nobody;
+pub use memory::{Buffer, Kept, address, message, path, with_descriptor};
 pub use need::{Need, Skip};
 pub use rig::Rig;
 pub use watchdog::Watch;

@@ -14,7 +14,7 @@ use annulus::types::{SubmitArgs, Timespec};
 use annulus::{IoUring, cqueue, opcode, squeue};
 use rustix::io::Errno;
 
-use super::Kept;
+use super::{Buffer, Kept, Skip};
 
 /// How often a wait of one second is repeated before the case has failed.
 const PATIENCE: u32 = 20;
@@ -238,6 +238,31 @@ impl<S: squeue::EntryMarker, C: cqueue::EntryMarker> Rig<S, C> {
     pub fn register_nothing(&self, op: RegisterOp, nr: u32) -> Result<u32, Errno> {
         // SAFETY: there is no argument to be read.
         unsafe { self.ring.backend().register(op, std::ptr::null_mut(), nr) }
+    }
+
+    /// Registers buffers, which stay valid for ever.
+    ///
+    /// # Errors
+    ///
+    /// The reason to skip if the process may not lock so much memory.
+    ///
+    /// # Panics
+    ///
+    /// If the back end refuses them for another reason.
+    pub fn register_buffers(&self, buffers: &[Buffer]) -> Result<(), Skip> {
+        let iovec =
+            |buffer: &Buffer| libc::iovec { iov_base: buffer.ptr().cast(), iov_len: buffer.len() as usize };
+        let iovecs: Vec<_> = buffers.iter().map(iovec).collect();
+        // SAFETY: the memory of a `Buffer` is never freed.
+        match unsafe { self.ring.submitter().register_buffers(&iovecs) } {
+            Err(error) if error.raw_os_error() == Some(libc::ENOMEM) => {
+                Err(Skip::Privilege("not so much memory may be locked (RLIMIT_MEMLOCK)".to_owned()))
+            }
+            outcome => {
+                outcome.expect("the buffers are taken");
+                Ok(())
+            }
+        }
     }
 
     fn note(&mut self, cqe: &C) {
