@@ -1,5 +1,6 @@
 //! Operations that own what they point to, on the kernel: results and memory come back together, a full ring
 //! refuses without losing anything, and a ring that is dropped with operations in flight frees nothing early.
+#![allow(unsafe_code, reason = "one test plays another ring, which posts what it likes")]
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 use std::fs;
@@ -333,6 +334,24 @@ fn data_goes_through_a_pipe_without_passing_through_the_program() {
     let mut text = String::new();
     read.read_to_string(&mut text).unwrap();
     assert_eq!(text, "liced");
+}
+
+#[test]
+fn a_completion_that_another_ring_posts_ends_no_operation() {
+    let mut ring = ring();
+    let (read, _write) = pipe();
+    let waiting = ring.push(Read::new(&read, vec![0; 8])).unwrap();
+    ring.submit().unwrap();
+    let mut other = annulus::IoUring::new(8).unwrap();
+    for user_data in [0, 1, u64::MAX] {
+        let target = annulus::types::Fd(ring.as_fd().as_raw_fd());
+        let message = annulus::opcode::MsgRingData::new(target, 8, user_data, None).build();
+        // SAFETY: it names no memory.
+        unsafe { other.submission().push(&message) }.unwrap();
+    }
+    other.submit_and_wait(3).unwrap();
+    ring.submit_and_wait(1).unwrap();
+    assert!(ring.take(waiting).is_none() && ring.in_flight() == 1);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Commands that a file or device defines itself, as ioctl(2) has them.
 
-use annulus_abi::{BLOCK_URING_CMD_DISCARD, Sqe, Sqe128};
+use annulus_abi::{BLOCK_URING_CMD_DISCARD, BLOCK_URING_CMD_ZONE_RESET_ALL, Sqe, Sqe128};
 
 use super::{operation, select_buffer, set_target};
 use crate::types::{UringCmdFlags, UseFixed};
@@ -109,6 +109,17 @@ operation! {
         sqe.set_cmd_op(BLOCK_URING_CMD_DISCARD);
         sqe.addr = offset;
         sqe.addr3 = len;
+    }
+}
+
+operation! {
+    /// Makes all zones of a zoned block device empty: `BLKRESETZONE` of the whole device. Linux 7.2.
+    pub struct BlockZoneResetAll: IORING_OP_URING_CMD;
+
+    /// Resets the zones of `fd`.
+    pub fn new(sqe, fd: impl UseFixed) {
+        set_target(sqe, fd);
+        sqe.set_cmd_op(BLOCK_URING_CMD_ZONE_RESET_ALL);
     }
 }
 

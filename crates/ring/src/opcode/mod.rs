@@ -46,7 +46,7 @@ mod xattr;
 
 pub use buffers::{ProvideBuffers, RemoveBuffers};
 pub use cancel::{AsyncCancel, AsyncCancel2};
-pub use command::{BlockDiscard, UringCmd16, UringCmd80, UringCmd128};
+pub use command::{BlockDiscard, BlockZoneResetAll, UringCmd16, UringCmd80, UringCmd128};
 pub use epoll::{EpollCtl, EpollWait};
 pub use file::{
     Close, Fadvise, Fallocate, FilesUpdate, FixedFdInstall, Fsync, Ftruncate, Madvise, SyncFileRange,

@@ -26,6 +26,13 @@ operation! {
         sqe.ioprio = ioprio;
     }
 
+    /// Receives into the registered buffer of this number, in which `buf` and `len` must lie; after
+    /// [`ioprio`](Self::ioprio), whose word it adds to. Newer than Linux 6.18 (`EINVAL`): 7.3 has it.
+    pub const fn buf_index(sqe, buf_index: u16) {
+        sqe.buf_index = buf_index;
+        sqe.ioprio |= RecvSendFlags::FIXED_BUF.bits();
+    }
+
     /// Sets `MSG_*`.
     pub const fn flags(sqe, flags: i32) {
         sqe.op_flags = flags.cast_unsigned();

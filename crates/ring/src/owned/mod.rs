@@ -27,8 +27,8 @@
 //! Deliberately not here: buffers of the ring (registered, provided) and slots of its file table other than by
 //! number, whose lifetimes are the ring's own affair; and `async`, which `annulus-rt` builds in its own way.
 //!
-//! What stays the program's business: completions are recognised by their user data, so nothing else may
-//! post completions on the ring, as a `MSG_RING` of another ring could.
+//! Completions are recognised by their user data, into which each ring mixes a random number: what somebody
+//! else posts on it (a `MSG_RING` of another ring) is passed over.
 #![allow(unsafe_code, reason = "declares what an operation must keep")]
 
 mod buffer;

@@ -3,15 +3,13 @@
 
 use std::fmt;
 use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
 
 use super::table::{Key, Table, Ticket};
 use super::{Multishot, Operation};
 use crate::squeue::{Entry, Flags};
 use crate::types::{CancelBuilder, SubmitArgs, Timespec};
 use crate::{Builder, IoUring, Parameters, Submitter, opcode};
-
-/// The user data of requests that the ring makes itself; no key has it.
-const INTERNAL: u64 = u64::MAX;
 
 /// How long a dropped ring waits without any completion before it leaves the rest to leak.
 const PATIENCE_ROUNDS: u32 = 20;
@@ -240,7 +238,8 @@ impl OwnedRing {
         if self.staged.len() >= self.submissions() {
             return Err(Refused(key));
         }
-        self.staged.push(opcode::AsyncCancel::new(key.user_data()).build().user_data(INTERNAL));
+        let cancel = opcode::AsyncCancel::new(self.table.user_data(key)).build();
+        self.staged.push(cancel.user_data(self.table.user_data(Key::INTERNAL)));
         Ok(())
     }
 
@@ -303,16 +302,18 @@ impl OwnedRing {
             idle = if self.table.in_flight() < before { 0 } else { idle + 1 };
             // Kernels before 5.19 know no "any"; and what was being set up may have missed the first cancel.
             let keys: Vec<Key> = self.table.keys_in_flight().take(self.submissions()).collect();
-            let again = keys.iter().map(|key| opcode::AsyncCancel::new(key.user_data()).build());
-            cancels = again.map(|cancel| self.push_internal(cancel)).sum();
+            let again = keys.iter().map(|key| opcode::AsyncCancel::new(self.table.user_data(*key)).build());
+            let again: Vec<Entry> = again.collect();
+            cancels = again.into_iter().map(|cancel| self.push_internal(cancel)).sum();
         }
         self.table.in_flight() == 0
     }
 
     /// Pushes a request of the ring's own, if there is room. How many were pushed.
     fn push_internal(&mut self, entry: Entry) -> usize {
+        let entry = entry.user_data(self.table.user_data(Key::INTERNAL));
         // SAFETY: a cancel names no memory.
-        unsafe { self.ring.submission().push(&entry.user_data(INTERNAL)) }.map_or(0, |()| 1)
+        unsafe { self.ring.submission().push(&entry) }.map_or(0, |()| 1)
     }
 }
 
@@ -332,6 +333,16 @@ impl Drop for OwnedRing {
             let leaked = self.table.in_flight();
             tracing::warn!(leaked, "operations did not end after a cancel: their memory is leaked");
         }
+    }
+}
+
+/// Readable while completions wait, for an event loop of the program's: epoll(7), poll(2).
+impl AsFd for OwnedRing {
+    /// # Panics
+    ///
+    /// On a ring without a descriptor ([`Builder::setup_registered_fd_only`]).
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.ring.as_fd()
     }
 }
 

@@ -11,7 +11,7 @@
 use std::any::{Any, TypeId};
 use std::collections::VecDeque;
 use std::fmt;
-use std::hash::{Hash, Hasher};
+use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 
@@ -28,10 +28,8 @@ impl Key {
         Self((generation as u64) << 32 | index as u64)
     }
 
-    /// As the user data of an entry.
-    pub(super) const fn user_data(self) -> u64 {
-        self.0
-    }
+    /// No operation has this one: it is for requests that the ring makes itself.
+    pub(super) const INTERNAL: Self = Self(u64::MAX);
 
     fn index(self) -> usize {
         usize::try_from(self.0 & u64::from(u32::MAX)).unwrap_or(usize::MAX)
@@ -144,6 +142,9 @@ struct Slot {
 
 /// The operations of one ring.
 pub(super) struct Table {
+    /// Mixed into the user data of entries, so that a completion which somebody else posts on the ring (a
+    /// `MSG_RING`) does not pass for that of an operation.
+    secret: u64,
     slots: Vec<Slot>,
     free: Vec<u32>,
     in_flight: usize,
@@ -154,8 +155,18 @@ pub(super) struct Table {
 unsafe impl Send for Table {}
 
 impl Table {
-    pub(super) const fn new() -> Self {
-        Self { slots: Vec::new(), free: Vec::new(), in_flight: 0, finished: VecDeque::new() }
+    pub(super) fn new() -> Self {
+        let secret = RandomState::new().hash_one(0);
+        Self { secret, slots: Vec::new(), free: Vec::new(), in_flight: 0, finished: VecDeque::new() }
+    }
+
+    /// As the user data of an entry.
+    pub(super) const fn user_data(&self, key: Key) -> u64 {
+        key.0 ^ self.secret
+    }
+
+    const fn key_of(&self, user_data: u64) -> Key {
+        Key(user_data ^ self.secret)
     }
 
     /// How many operations have not had their last completion.
@@ -183,7 +194,7 @@ impl Table {
         slot.state = State::InFlight { operation, detached: false };
         self.in_flight += 1;
         let key = Key::new(index, slot.generation);
-        (Ticket { key, operation: PhantomData }, entry.user_data(key.user_data()))
+        (Ticket { key, operation: PhantomData }, entry.user_data(self.user_data(key)))
     }
 
     /// Frees an operation whose entry was never handed over.
@@ -192,7 +203,7 @@ impl Table {
     ///
     /// The kernel has not seen the entry and will not.
     pub(super) unsafe fn withdraw(&mut self, user_data: u64) {
-        let Some(index) = self.find(Key(user_data)) else { return };
+        let Some(index) = self.find(self.key_of(user_data)) else { return };
         if let State::InFlight { operation, .. } = self.slots[index].state {
             self.release(index);
             self.in_flight -= 1;
@@ -207,7 +218,7 @@ impl Table {
     ///
     /// It was posted by the kernel for the entry whose user data it carries.
     pub(super) unsafe fn post(&mut self, cqe: cqueue::Entry) {
-        let key = Key(cqe.user_data());
+        let key = self.key_of(cqe.user_data());
         let Some(index) = self.find(key) else { return };
         let State::InFlight { mut operation, detached } = self.slots[index].state else { return };
         if cqe.has_more() {
