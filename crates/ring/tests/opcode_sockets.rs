@@ -10,7 +10,7 @@ use std::os::unix::net::UnixStream;
 use std::ptr;
 
 use annulus::squeue::Flags;
-use annulus::types::{AcceptFlags, Fd, RecvSendFlags, TxTimestamp};
+use annulus::types::{AcceptFlags, Fd, RecvMsgOut, RecvSendFlags, TxTimestamp};
 use annulus::{IoUring, cqueue, opcode, squeue};
 use rustix::io::Errno;
 
@@ -222,6 +222,35 @@ fn a_multishot_receive_ends_when_it_has_the_length_given() {
     let mut rest = [0; 10];
     far.read_exact(&mut rest).unwrap();
     assert_eq!(&rest, b", and more");
+}
+
+#[test]
+fn messages_come_one_after_the_other_with_addresses_and_control_data() {
+    let mut ring = ring();
+    let (near, far) = (UdpSocket::bind("127.0.0.1:0").unwrap(), UdpSocket::bind("127.0.0.1:0").unwrap());
+    rustix::net::sockopt::set_ip_recvtos(&far, true).unwrap();
+    let mut room = vec![0u8; 256];
+    let provide = opcode::ProvideBuffers::new(room.as_mut_ptr(), 128, 2, 4, 0).build();
+    assert!(run(&mut ring, provide).is_ok());
+    // SAFETY: a header is integers and pointers, all valid when zero.
+    let mut header: libc::msghdr = unsafe { std::mem::zeroed() };
+    (header.msg_namelen, header.msg_controllen) = (16, 64);
+    push(&mut ring, opcode::RecvMsgMulti::new(fd(&far), &header, 4).build());
+    ring.submit().unwrap();
+    for text in ["one", "another"] {
+        near.send_to(text.as_bytes(), far.local_addr().unwrap()).unwrap();
+        let cqe = ring.wait().unwrap();
+        assert!(cqe.has_more());
+        let start = usize::from(cqe.buffer_id().unwrap()) * 128;
+        let filled = &room[start..start + cqe.to_result().unwrap() as usize];
+        let message = RecvMsgOut::parse(filled, &header).unwrap();
+        assert_eq!(message.payload_data(), text.as_bytes());
+        assert_eq!(message.incoming_payload_len() as usize, text.len());
+        let port = near.local_addr().unwrap().port().to_be_bytes();
+        assert_eq!(message.name_data()[2..8], [port[0], port[1], 127, 0, 0, 1]);
+        let control: Vec<_> = message.control_messages().map(|one| (one.level, one.kind, one.data)).collect();
+        assert_eq!(control, [(libc::IPPROTO_IP, libc::IP_TOS, &[0u8][..])]);
+    }
 }
 
 #[test]
