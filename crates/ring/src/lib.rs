@@ -67,6 +67,8 @@ pub mod squeue;
 mod submission;
 mod submitter;
 pub mod types;
+mod wait_region;
+mod zcrx;
 
 pub use annulus_abi::{Backend, EnterFlags};
 
@@ -79,3 +81,5 @@ pub use register::Probe;
 pub use ring::IoUring;
 pub use submission::SubmissionQueue;
 pub use submitter::Submitter;
+pub use wait_region::WaitRegion;
+pub use zcrx::{Zcrx, ZcrxBuilder, ZcrxData};

@@ -63,9 +63,10 @@ pub struct SystemCalls {
     /// close(2) of what `setup` returned.
     pub close: unsafe fn(RawFd),
     /// Memory that the host can read and write, if it cannot read all of the program's; arguments
-    /// of the three calls are then copied through it. What arguments point to in turn (buffers, paths,
-    /// lists of descriptors) must be placed there by the program. Operations whose argument this
-    /// crate does not know, and a caller's own `enter` argument, are passed as they are.
+    /// of the three calls are then copied through it, with the lists and structures that they point to.
+    /// What entries of the queue point to (buffers, paths, message headers) and memory that is registered
+    /// (buffers, buffer rings, regions) the program places there itself. Operations whose argument this crate
+    /// does not know, and a caller's own `enter` argument, are passed as they are.
     pub shared: Option<SharedMemory>,
 }
 

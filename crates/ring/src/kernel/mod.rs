@@ -8,7 +8,9 @@
 
 mod calls;
 mod mapping;
+mod nested;
 mod probe_flag;
+mod register;
 mod registered;
 mod staging;
 
@@ -18,8 +20,7 @@ use std::os::fd::{BorrowedFd, RawFd};
 use std::ptr::NonNull;
 
 use annulus_abi::{
-    ArgDirection, Backend, EnterArg, EnterFlags, Features, Params, Region, RegisterOp, RingMemory,
-    RsrcUpdate, SetupFlags,
+    Backend, EnterArg, EnterFlags, Features, Params, Region, RegisterOp, RingMemory, RsrcUpdate, SetupFlags,
 };
 use rustix::io::Errno;
 
@@ -27,6 +28,8 @@ pub use calls::{SharedMemory, SystemCalls};
 use mapping::Mappings;
 pub(crate) use mapping::memory_size;
 pub(crate) use probe_flag::probe_flag;
+use register::register;
+pub(crate) use register::register_sized;
 use registered::Registration;
 use staging::{SIGSET_SIZE, Staged};
 
@@ -162,25 +165,6 @@ impl Kernel {
         self.fd.as_ref().map(|fd| Target::Descriptor(fd.raw)).ok_or(Errno::BADF)
     }
 
-    /// # Safety
-    ///
-    /// As [`Backend::register`].
-    unsafe fn register_at(&self, fd: RawFd, op: RegisterOp, arg: *mut c_void, nr: u32) -> Result<u32, Errno> {
-        // An operation that is not in the table is passed as it is, as `SystemCalls::shared` says.
-        let len = op.info().and_then(|info| info.layout.size(nr)).unwrap_or(0);
-        // SAFETY: the argument of a known operation has the size that the table of operations says.
-        let staged = unsafe { Staged::new(&self.calls, arg, len) }?;
-        // SAFETY: the caller's contract, passed on with the copy.
-        let result = unsafe { (self.calls.register)(fd, op.raw(), staged.arg(), nr) };
-        let writes =
-            op.info().is_some_and(|info| matches!(info.direction, ArgDirection::Out | ArgDirection::InOut));
-        if writes {
-            // SAFETY: `arg` is as large as what was staged from it, and the operation writes it.
-            unsafe { staged.copy_back(arg) };
-        }
-        result
-    }
-
     /// Gives an index of the calling thread's table back.
     fn unregister_index(&self, index: u32) {
         let mut update = RsrcUpdate { offset: index, ..RsrcUpdate::default() };
@@ -190,7 +174,7 @@ impl Kernel {
             None => (index.cast_signed(), RegisterOp::UNREGISTER_RING_FDS.with_registered_ring()),
         };
         // SAFETY: the argument is one `io_uring_rsrc_update`, as the operation asks.
-        let result = unsafe { self.register_at(fd, op, arg, 1) };
+        let result = unsafe { register(&self.calls, fd, op, arg, 1) };
         if let Err(errno) = result {
             tracing::warn!(index, %errno, "a registered ring could not be given back");
         }
@@ -256,7 +240,7 @@ unsafe impl Backend for Kernel {
             Target::Registered(_) => (self.fd.as_ref().ok_or(Errno::BADF)?.raw, op),
         };
         // SAFETY: the caller's contract, passed on.
-        unsafe { self.register_at(fd, op, arg, nr) }
+        unsafe { register(&self.calls, fd, op, arg, nr) }
     }
 
     fn ring_fd(&self) -> Option<BorrowedFd<'_>> {
@@ -282,7 +266,7 @@ unsafe impl Backend for Kernel {
             ..RsrcUpdate::default()
         };
         // SAFETY: the argument is one `io_uring_rsrc_update`, as the operation asks.
-        unsafe { self.register_at(fd.raw, RegisterOp::REGISTER_RING_FDS, (&raw mut update).cast(), 1) }?;
+        unsafe { register(&self.calls, fd.raw, RegisterOp::REGISTER_RING_FDS, (&raw mut update).cast(), 1) }?;
         self.registered.set(update.offset);
         Ok(true)
     }

@@ -46,4 +46,10 @@ impl Restriction {
     pub const fn sqe_flags_required(flags: u8) -> Self {
         Self(annulus_abi::Restriction::require_sqe_flags(SqeFlags::from_bits_retain(flags)))
     }
+
+    /// The kernel's structure.
+    #[must_use]
+    pub const fn as_raw(&self) -> &annulus_abi::Restriction {
+        &self.0
+    }
 }

@@ -11,12 +11,13 @@ use std::fmt::{self, Debug, Formatter};
 use std::io;
 use std::marker::PhantomData;
 use std::mem::size_of;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use annulus_abi::{Backend, EnterArg, EnterFlags, RingMemory, SqRingFlags};
 
 use crate::Parameters;
+use crate::pages::Pages;
 use crate::shared::SharedBackend;
 use crate::types::SubmitArgs;
 
@@ -25,13 +26,22 @@ use crate::types::SubmitArgs;
 pub(crate) struct RingState {
     /// Executes what is submitted; shared with what is registered.
     pub(crate) backend: Arc<SharedBackend>,
+    /// The memory of registered waits, which stays as long as the ring.
+    pub(crate) waits: OnceLock<Arc<Pages>>,
+    /// Other memory that stays registered as long as the ring.
+    kept: Mutex<Vec<Arc<Pages>>>,
     /// Waits are kept out of the iowait statistics (`IORING_ENTER_NO_IOWAIT`).
     no_iowait: AtomicBool,
 }
 
 impl RingState {
     pub(crate) fn new(backend: SharedBackend) -> Self {
-        Self { backend: Arc::new(backend), no_iowait: AtomicBool::new(false) }
+        Self {
+            backend: Arc::new(backend),
+            waits: OnceLock::new(),
+            kept: Mutex::default(),
+            no_iowait: AtomicBool::new(false),
+        }
     }
 }
 
@@ -59,6 +69,11 @@ impl<'a> Submitter<'a> {
     /// The back end, for those who hold it beyond this view.
     pub(crate) const fn shared_backend(&self) -> &Arc<SharedBackend> {
         &self.state.backend
+    }
+
+    /// Keeps memory as long as the ring, because the kernel does.
+    pub(crate) fn keep(&self, pages: &Arc<Pages>) {
+        self.state.kept.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(pages));
     }
 
     /// Calls io_uring_enter(2) as it is, with the flags and the argument of the caller. The other
@@ -139,7 +154,8 @@ impl<'a> Submitter<'a> {
     }
 
     /// Submits and waits with the wait argument that was registered at byte `offset`
-    /// ([`register_region`](Self::register_region)), so that the kernel need not copy it. Linux 6.13.
+    /// ([`register_region`](Self::register_region);
+    /// [`submit_and_wait_slot`](Self::submit_and_wait_slot) is this for a typed region), so that the kernel need not copy it. Linux 6.13.
     ///
     /// # Errors
     ///

@@ -13,8 +13,11 @@ mod cancel;
 mod events;
 mod files;
 mod napi;
+mod region;
 mod ring_fd;
+mod settings;
 mod workers;
+mod zcrx;
 
 use std::ffi::c_void;
 use std::io;

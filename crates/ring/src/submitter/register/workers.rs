@@ -11,7 +11,7 @@ impl Submitter<'_> {
     ///
     /// # Errors
     ///
-    /// `EINVAL` for a set without a CPU that the thread may use, and before 5.14.
+    /// `EINVAL` for a set with CPUs that the thread's cpuset does not allow, and before 5.14.
     pub fn register_iowq_aff(&self, cpu_set: &libc::cpu_set_t) -> io::Result<()> {
         const BYTES: u32 = 128;
         const { assert!(size_of::<libc::cpu_set_t>() == BYTES as usize) };
