@@ -9,22 +9,20 @@
 //! `IO_LINK` makes each entry wait for the one before, and ends the chain at the first that fails or
 //! writes less than it should: what follows is not carried out and says `ECANCELED`. That is what a
 //! log wants: no record without the ones before it, and no "safe" after a failure. `IO_HARDLINK` keeps the
-//! order but goes on after a failure; the file would have a hole where a record is missing, and the fsync at
-//! the end would still say that all is well.
-#![allow(unsafe_code, reason = "a write names the buffer that it takes")]
+//! order but goes on after a failure; the file would lack a record, and the fsync at the end would still say
+//! that all is well.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program that reports to its user")]
 
 use std::env;
 use std::ffi::OsString;
-use std::fs::{File, OpenOptions};
+use std::fs::OpenOptions;
 use std::io;
-use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use annulus::squeue::{Entry, Flags};
-use annulus::{IoUring, opcode, types};
+use annulus::owned::{Handle, OwnedRing, Sync, Write};
+use annulus::squeue::Flags;
 use rustix::io::Errno;
 
 const USAGE: &str = "usage: link_fsync FILE RECORD...";
@@ -37,9 +35,10 @@ fn main() -> ExitCode {
         eprintln!("link_fsync: a file and at least one record are needed\n{USAGE}");
         return ExitCode::from(2);
     };
-    match append(&path, &records) {
+    let count = records.len();
+    match append(&path, records) {
         Ok(bytes) => {
-            println!("{} records, {bytes} bytes, on the disk", records.len());
+            println!("{count} records, {bytes} bytes, on the disk");
             ExitCode::SUCCESS
         }
         Err(error) => {
@@ -56,65 +55,33 @@ fn line(record: OsString) -> Vec<u8> {
 }
 
 /// Appends all records, makes them durable, and returns how many bytes that were.
-fn append(path: &Path, records: &[Vec<u8>]) -> io::Result<usize> {
-    let file = OpenOptions::new().append(true).create(true).open(path)?;
-    let chain = chain(&file, records);
-    let mut ring: IoUring = IoUring::builder().build(u32::try_from(chain.len()).unwrap_or(u32::MAX))?;
-    // SAFETY: `main` keeps the records to the end of the program, and the file stays open until all of the
-    // chain has been submitted.
-    unsafe { ring.submission().push_multiple(&chain) }.expect("the ring has room for the chain");
-    let results = run(&mut ring, chain.len())?;
-    verdict(records, &results)
-}
+fn append(path: &Path, records: Vec<Vec<u8>>) -> io::Result<usize> {
+    let file = Handle::from(OpenOptions::new().append(true).create(true).open(path)?);
+    let entries = u32::try_from(records.len() + 1).unwrap_or(u32::MAX);
+    let mut ring = OwnedRing::new(entries)?;
 
-/// The writes and the fsync, each linked to the next.
-fn chain(file: &File, records: &[Vec<u8>]) -> Vec<Entry> {
-    let file = types::Fd(file.as_raw_fd());
-    let write = |record: &Vec<u8>| {
-        let len = u32::try_from(record.len()).expect("an argument is shorter than 4 GiB");
-        // The file is open for appending, so every write goes to its end, whatever the offset.
-        opcode::Write::new(file, record.as_ptr(), len).build().flags(Flags::IO_LINK)
-    };
-    let entries = records.iter().map(write).chain([opcode::Fsync::new(file).build()]);
-    (0..).zip(entries).map(|(index, entry)| entry.user_data(index)).collect()
-}
+    // The file is open for appending, so every write goes to its end, whatever the offset.
+    let push =
+        |record| ring.push_with(Write::new(&file, record), Flags::IO_LINK).expect("room for the chain");
+    let writes: Vec<_> = records.into_iter().map(push).collect();
+    let fsync = ring.push(Sync::all(&file)).expect("room for the chain");
 
-/// Submits the chain and waits for all of it. The results are in the order of the chain.
-fn run(ring: &mut IoUring, len: usize) -> io::Result<Vec<Result<u32, Errno>>> {
-    let mut results = vec![Err(Errno::CANCELED); len];
-    let mut completed = 0;
-    while completed < len {
-        match ring.submit_and_wait(len - completed) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            result => drop(result?),
-        }
-        for cqe in ring.completion() {
-            let index = usize::try_from(cqe.user_data()).expect("an index of the chain");
-            results[index] = cqe.to_result();
-            completed += 1;
-        }
-    }
-    Ok(results)
-}
-
-/// All bytes, or the first link that broke.
-fn verdict(records: &[Vec<u8>], results: &[Result<u32, Errno>]) -> io::Result<usize> {
     let mut bytes = 0;
-    for (number, (record, result)) in (1..).zip(records.iter().zip(results)) {
-        match result {
-            Ok(written) if *written as usize == record.len() => bytes += record.len(),
-            Ok(written) => {
-                let text = format!("record {number}: {written} of {} bytes were written", record.len());
-                return Err(io::Error::new(io::ErrorKind::WriteZero, text));
-            }
-            Err(errno) => return Err(failure(&format!("record {number}"), *errno)),
+    for (number, write) in (1..).zip(writes) {
+        let (result, record) = ring.wait_for(write)?;
+        let written = result.map_err(|errno| broken(&format!("record {number}"), errno))?;
+        if written < record.len() {
+            let text = format!("record {number}: {written} of {} bytes were written", record.len());
+            return Err(io::Error::new(io::ErrorKind::WriteZero, text));
         }
+        bytes += written;
     }
-    let fsync = results.last().expect("the chain ends with the fsync");
-    fsync.map(|_| bytes).map_err(|errno| failure("fsync", errno))
+    ring.wait_for(fsync)?.map_err(|errno| broken("fsync", errno))?;
+    Ok(bytes)
 }
 
-fn failure(what: &str, errno: Errno) -> io::Error {
+/// The first link that failed; those behind it say `ECANCELED`.
+fn broken(what: &str, errno: Errno) -> io::Error {
     let error = io::Error::from(errno);
     io::Error::new(error.kind(), format!("{what}: {error}; nothing after it was carried out"))
 }

@@ -1,0 +1,11 @@
+//! Every program of `examples/`, run as a user runs it: real files, real sockets on loopback, real signals.
+#![allow(clippy::disallowed_methods, reason = "clients run beside the servers that they talk to")]
+#![allow(clippy::print_stdout, reason = "a skip says why")]
+
+mod clients;
+#[path = "examples/files.rs"]
+mod files;
+#[path = "examples/process.rs"]
+mod process;
+#[path = "examples/servers.rs"]
+mod servers;
