@@ -5,6 +5,7 @@
 //! command line was not understood.
 
 mod probe;
+mod serve;
 
 use std::process::ExitCode;
 
@@ -22,10 +23,13 @@ struct Arguments {
 enum Command {
     /// Tell what this machine's io_uring offers, or why it is not to be had.
     Probe(probe::Arguments),
+    /// Serve files and photographs over HTTP.
+    Serve(Box<serve::Arguments>),
 }
 
 fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Probe(arguments) => probe::run(&arguments),
+        Command::Serve(arguments) => serve::run(&arguments),
     }
 }

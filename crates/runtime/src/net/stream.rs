@@ -13,7 +13,7 @@ use super::receiver::Receiver;
 use crate::buf::{BufResult, IoBuf, IoBufMut, fill};
 use crate::driver::Op;
 use crate::driver::op::file::Poll as PollFd;
-use crate::driver::op::socket::{Connect, Shutdown};
+use crate::driver::op::socket::{Connect, Shutdown, Unsent};
 use crate::driver::op::transfer::{Recv, Send, SendMsg};
 use crate::fd::SharedFd;
 
@@ -176,6 +176,16 @@ impl TcpStream {
     /// `EBUSY` if too many operations are in flight.
     pub async fn writable(&self) -> io::Result<()> {
         Op::new(PollFd { fd: self.fd.clone(), events: libc::POLLOUT }).await
+    }
+
+    /// How many bytes wait in the system to be sent, or to be acknowledged by the peer (`SIOCOUTQ` of tcp(7)): whether a
+    /// slow peer takes anything, as a send that waits for room does not tell.
+    ///
+    /// # Errors
+    ///
+    /// `EOPNOTSUPP` before Linux 6.5; `EBUSY` if too many operations are in flight.
+    pub async fn unsent_bytes(&self) -> io::Result<usize> {
+        Op::new(Unsent { fd: self.fd.clone() }).await
     }
 
     /// Ends one direction, or both; the peer sees the end of the stream after everything that was sent.

@@ -1,4 +1,4 @@
-//! Operations on sockets that move no bytes: accept, connect, shutdown.
+//! Operations on sockets that move no bytes: accept, connect, shutdown, asking what waits to be sent.
 #![allow(unsafe_code, reason = "names an address that the operation owns")]
 
 use std::io;
@@ -9,8 +9,8 @@ use annulus::{opcode, squeue};
 use rustix::net::SocketAddrAny;
 use rustix::net::addr::SocketAddrArg;
 
-use super::nothing;
 use super::path::made;
+use super::{nothing, number};
 use crate::driver::{Completion, Operation};
 use crate::fd::SharedFd;
 
@@ -106,5 +106,23 @@ unsafe impl Operation for Shutdown {
 
     fn complete(self, completion: Completion) -> Self::Output {
         nothing(completion)
+    }
+}
+
+/// The ioctl `SIOCOUTQ`.
+pub(crate) struct Unsent {
+    pub(crate) fd: SharedFd,
+}
+
+// SAFETY: names no memory; the share keeps the descriptor open.
+unsafe impl Operation for Unsent {
+    type Output = io::Result<usize>;
+
+    fn entry(&mut self) -> squeue::Entry {
+        opcode::SiocOutq::new(self.fd.target()).build()
+    }
+
+    fn complete(self, completion: Completion) -> Self::Output {
+        number(completion)
     }
 }
