@@ -36,6 +36,7 @@ fn every_sequence_of_links_that_skip_successes_ends_as_the_model_says(bench: &Be
 }
 
 fn every_sequence_with_drains_keeps_the_promised_order(bench: &Bench<'_>) -> Outcome {
+    bench.needs([Need::Since(6, 16, "drains that hold back what is behind them until they end")])?;
     let kinds = [
         Flags::empty(),
         Flags::ASYNC,
