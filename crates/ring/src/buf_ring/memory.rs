@@ -132,3 +132,28 @@ impl Buffers {
         unsafe { self.pages.start().add(offset) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_entry_and_the_tail_over_it_do_not_disturb_each_other() {
+        let entries = Entries::new(Pages::own(Entries::size(4)).unwrap(), 4);
+        entries.publish(0xabcd);
+        entries.write(0, 0x1111, 22, 33);
+        entries.write(3, 0x4444, 55, 66);
+        // SAFETY: four entries lie there, which nobody writes now.
+        let [first, second, _, last] = unsafe { entries.pages.start().cast::<[Buf; 4]>().read() };
+        assert_eq!(first, Buf { addr: 0x1111, len: 22, bid: 33, resv: 0xabcd });
+        assert_eq!((second, last), (Buf::default(), Buf { addr: 0x4444, len: 55, bid: 66, resv: 0 }));
+    }
+
+    #[test]
+    #[should_panic(expected = "9 bytes at 8 of buffer 1, which has 16")]
+    fn bytes_beyond_a_buffer_are_not_handed_out() {
+        let buffers = Buffers::new(2, 16).unwrap();
+        // SAFETY: nobody writes the buffer.
+        unsafe { buffers.slice(1, 8, 9) };
+    }
+}

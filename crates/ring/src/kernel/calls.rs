@@ -65,7 +65,9 @@ pub struct SystemCalls {
     /// Memory that the host can read and write, if it cannot read all of the program's; arguments
     /// of the three calls are then copied through it, with the lists and structures that they point to.
     /// What entries of the queue point to (buffers, paths, message headers) and memory that is registered
-    /// (buffers, buffer rings, regions) the program places there itself. Operations whose argument this crate
+    /// (buffers, buffer rings, regions) the program places there itself, so
+    /// [`BufRing`](crate::BufRing), [`WaitRegion`](crate::WaitRegion) and [`Zcrx`](crate::Zcrx), which allocate
+    /// their memory, are not for such a host; the `register_*` below them are. Operations whose argument this crate
     /// does not know, and a caller's own `enter` argument, are passed as they are.
     pub shared: Option<SharedMemory>,
 }
