@@ -29,10 +29,11 @@ mod connection;
 mod options;
 mod queue;
 mod server;
+#[path = "../common/termination.rs"]
+mod termination;
 
 use std::io;
 use std::net::TcpListener;
-use std::os::fd::{FromRawFd, OwnedFd};
 use std::process::ExitCode;
 
 use options::Options;
@@ -56,35 +57,11 @@ fn main() -> ExitCode {
 }
 
 fn serve(options: &Options) -> io::Result<()> {
-    let signals = termination_signals()?;
+    let signals = termination::signals()?;
     let listener = TcpListener::bind(options.listen)
         .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", options.listen)))?;
     println!("listening on {}", listener.local_addr()?);
     let totals = Server::new(options, &listener, &signals)?.run()?;
     println!("{} connections, {} bytes echoed", totals.connections, totals.bytes);
     Ok(())
-}
-
-/// SIGINT and SIGTERM as a descriptor that becomes readable, instead of as interruptions.
-fn termination_signals() -> io::Result<OwnedFd> {
-    let mut set = std::mem::MaybeUninit::uninit();
-    // SAFETY: the call fills in the set.
-    unsafe { libc::sigemptyset(set.as_mut_ptr()) };
-    // SAFETY: filled in just now.
-    let mut set: libc::sigset_t = unsafe { set.assume_init() };
-    for signal in [libc::SIGINT, libc::SIGTERM] {
-        // SAFETY: the set is valid, and so is the signal.
-        unsafe { libc::sigaddset(&raw mut set, signal) };
-    }
-    // SAFETY: the set is valid; no old one is asked for. The rings' threads inherit the mask.
-    if unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, &raw const set, std::ptr::null_mut()) } != 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: the set is valid.
-    let fd = unsafe { libc::signalfd(-1, &raw const set, libc::SFD_CLOEXEC) };
-    if fd < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: the descriptor was made just now, for us.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }

@@ -2,9 +2,10 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::Shutdown;
+use std::net::{Shutdown, UdpSocket};
+use std::path::Path;
 
-use crate::clients::{bytes, connect, echo_blocks};
+use crate::clients::{PATIENCE, bytes, connect, echo_blocks};
 use crate::process::Server;
 
 /// Starts the TCP echo server with these arguments.
@@ -130,4 +131,175 @@ fn tcp_echo_says_what_is_wrong_with_its_arguments() {
     assert_eq!(missing.status.code(), Some(1));
     let expected = "tcp_echo: /does/not/exist: No such file or directory (os error 2)\n";
     assert_eq!(crate::process::complaint(&missing), expected);
+}
+
+#[test]
+fn udp_echo_sends_datagrams_of_every_size_back() {
+    let server = Server::start("udp_echo", ["127.0.0.1:0"]);
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut back = vec![0; 65_536];
+    let sizes = [0, 1, 512, 1472, 9000, 65_507];
+    for (n, size) in (0..).zip(sizes) {
+        let datagram = bytes(n, size);
+        socket.send_to(&datagram, server.address).unwrap();
+        let (len, from) = socket.recv_from(&mut back).unwrap();
+        assert_eq!((len, from), (size, server.address));
+        assert!(back[..len] == datagram, "{size} bytes");
+    }
+    let end = server.stop();
+    assert!(end.status.success(), "{end:?}");
+    let total: usize = sizes.iter().sum();
+    assert_eq!(end.output, format!("6 datagrams, {total} bytes echoed\n"));
+}
+
+#[test]
+fn udp_echo_answers_each_client_at_its_own_address() {
+    let server = Server::start("udp_echo", ["[::1]:0"]);
+    let clients: Vec<UdpSocket> = (0..16).map(|_| UdpSocket::bind("[::1]:0").unwrap()).collect();
+    for round in 0..20_u64 {
+        let text = |client: usize| format!("client {client}, round {round}");
+        for (number, client) in clients.iter().enumerate() {
+            client.set_read_timeout(Some(PATIENCE)).unwrap();
+            client.send_to(text(number).as_bytes(), server.address).unwrap();
+        }
+        for (number, client) in clients.iter().enumerate() {
+            let mut back = [0; 64];
+            let len = client.recv(&mut back).unwrap();
+            assert_eq!(std::str::from_utf8(&back[..len]), Ok(&*text(number)));
+        }
+    }
+    assert!(server.stop().output.starts_with("320 datagrams, "));
+}
+
+#[test]
+fn udp_echo_goes_on_after_more_datagrams_than_it_has_buffers() {
+    let server = Server::start("udp_echo", ["127.0.0.1:0"]);
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    // Small enough for the socket's own buffer, and more than the 64 buffers of the server.
+    for n in 0..150_u16 {
+        socket.send_to(&n.to_ne_bytes(), server.address).unwrap();
+    }
+    let mut seen: Vec<u16> = (0..150)
+        .map(|_| {
+            let mut back = [0; 2];
+            assert_eq!(socket.recv(&mut back).unwrap(), 2);
+            u16::from_ne_bytes(back)
+        })
+        .collect();
+    seen.sort_unstable();
+    assert_eq!(seen, (0..150).collect::<Vec<_>>());
+    assert_eq!(server.stop().output, "150 datagrams, 300 bytes echoed\n");
+}
+
+/// What the event loop sends for a name.
+fn ask(server: &Server, name: &str) -> Vec<u8> {
+    let mut stream = connect(server.address);
+    // In two pieces, as a slow client does.
+    let (head, tail) = name.split_at(name.len() / 2);
+    stream.write_all(head.as_bytes()).unwrap();
+    stream.write_all(format!("{tail}\n").as_bytes()).unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    answer
+}
+
+fn event_loop(folder: &Path, arguments: &[&str]) -> Server {
+    let folder = folder.to_str().unwrap();
+    Server::start("event_loop", [&[folder, "--listen", "127.0.0.1:0"], arguments].concat())
+}
+
+#[test]
+fn event_loop_serves_files_to_many_clients_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let contents = [bytes(1, 0), bytes(2, 1), bytes(3, 64 * 1024), bytes(4, 3_000_001)];
+    for (n, contents) in (0..).zip(&contents) {
+        fs::write(folder.path().join(format!("file {n}")), contents).unwrap();
+    }
+    let server = event_loop(folder.path(), &[]);
+    // More than the ring takes at once.
+    std::thread::scope(|scope| {
+        for client in 0..200 {
+            let (server, n) = (&server, client % contents.len());
+            let contents = &contents[n];
+            scope.spawn(move || {
+                let answer = ask(server, &format!("file {n}"));
+                assert!(&answer == contents, "client {client}: {} bytes of file {n}", answer.len());
+            });
+        }
+    });
+    let end = server.stop();
+    assert!(end.status.success(), "{end:?}");
+    let total = 50 * contents.iter().map(Vec::len).sum::<usize>();
+    assert_eq!(end.output, format!("200 clients, {total} bytes sent\n"));
+}
+
+#[test]
+fn event_loop_serves_a_client_that_reads_slowly_beside_a_fast_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let contents = bytes(5, 20 << 20);
+    fs::write(folder.path().join("large"), &contents).unwrap();
+    let server = event_loop(folder.path(), &[]);
+    let mut slow = connect(server.address);
+    slow.write_all(b"large\n").unwrap();
+    let mut first = [0; 1000];
+    slow.read_exact(&mut first).unwrap();
+    assert!(ask(&server, "large") == contents, "the fast client");
+    let mut rest = Vec::new();
+    slow.read_to_end(&mut rest).unwrap();
+    assert!([&first[..], &rest].concat() == contents, "the slow client");
+}
+
+#[test]
+fn event_loop_never_leaves_its_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let inside = folder.path().join("inside");
+    fs::create_dir(&inside).unwrap();
+    fs::write(folder.path().join("secret"), "secret").unwrap();
+    std::os::unix::fs::symlink("../secret", inside.join("link")).unwrap();
+    let server = event_loop(&inside, &[]);
+    for name in ["../secret", "/etc/hostname", "link", "missing", "", "a\0b", &"x".repeat(5000)] {
+        let answer = ask(&server, name);
+        assert!(answer.starts_with(b"error: "), "{name:?}: {:?}", String::from_utf8_lossy(&answer));
+    }
+}
+
+#[test]
+fn event_loop_closes_clients_that_say_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = event_loop(folder.path(), &["--tick", "20", "--patience", "2"]);
+    let mut silent = connect(server.address);
+    assert_eq!(silent.read(&mut [0]).unwrap(), 0, "the timer of the loop ends it");
+    assert_eq!(server.stop().output, "1 clients, 0 bytes sent\n");
+}
+
+#[test]
+fn event_loop_outlives_clients_that_hang_up() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("large"), bytes(6, 8 << 20)).unwrap();
+    fs::write(folder.path().join("small"), "small").unwrap();
+    let server = event_loop(folder.path(), &[]);
+    for _ in 0..20 {
+        let mut stream = connect(server.address);
+        stream.write_all(b"large\n").unwrap();
+        stream.read_exact(&mut [0; 10]).unwrap();
+    }
+    assert_eq!(ask(&server, "small"), b"small");
+    assert!(server.stop().status.success());
+}
+
+#[test]
+fn event_loop_says_what_is_wrong_with_its_arguments() {
+    let output = crate::process::run::<&str>("event_loop", []);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        crate::process::complaint(&output).starts_with("event_loop: which folder?\nusage: event_loop FOLDER")
+    );
+    let output = crate::process::run("event_loop", ["/does/not/exist", "--listen", "127.0.0.1:0"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(
+        crate::process::complaint(&output),
+        "event_loop: /does/not/exist: No such file or directory (os error 2)\n"
+    );
 }
