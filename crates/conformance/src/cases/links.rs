@@ -9,7 +9,7 @@ use annulus::opcode;
 use annulus::types::Fd;
 
 use super::tools::{CANCELED, fd, feed, file, hard_linked, linked, nop, pipe, read, refused, write};
-use crate::harness::{Bench, Buffer, Outcome, cases};
+use crate::harness::{Bench, Buffer, Need, Outcome, cases};
 
 cases! {
     Every a_short_read_breaks_its_link;
@@ -17,6 +17,7 @@ cases! {
     Every a_short_recv_does_not_break_its_link;
     Every a_short_recv_with_waitall_breaks_its_link;
     Every a_short_send_does_not_break_its_link;
+    Every a_short_send_with_waitall_breaks_its_link;
     Every a_short_splice_breaks_its_link => IORING_OP_SPLICE;
     Every a_full_read_keeps_its_link;
     Every an_error_cancels_the_rest_of_the_chain_and_nothing_behind_it;
@@ -71,6 +72,23 @@ fn a_short_send_does_not_break_its_link(bench: &Bench<'_>) -> Outcome {
     let results = bench.rig()?.batch([linked(send), nop()]);
     assert!(results[0] > 0 && results[0] < 8 << 20, "{results:?}");
     assert_eq!(results[1], 0);
+    Ok(())
+}
+
+fn a_short_send_with_waitall_breaks_its_link(bench: &Bench<'_>) -> Outcome {
+    bench.needs([Need::Since(5, 19, "MSG_WAITALL for sends")])?;
+    let (near, far) = UnixStream::pair().expect("sockets");
+    let (buffer, mut rig) = (Buffer::new(8 << 20), bench.rig()?);
+    let send = opcode::Send::new(fd(&near), buffer.ptr(), buffer.len()).flags(libc::MSG_WAITALL).build();
+    rig.push_all([linked(send), nop()]);
+    rig.submit();
+    rig.nothing_more();
+    // What was taken so far is all that ever will be.
+    drop(far);
+    let cqes = rig.by_user_data(2);
+    let sent = cqes[&0].result();
+    assert!(sent > 0 && sent < 8 << 20, "{cqes:?}");
+    assert_eq!(cqes[&1].result(), CANCELED);
     Ok(())
 }
 

@@ -23,6 +23,7 @@ mod provided;
 mod registered;
 mod setup;
 mod skip;
+mod slots;
 mod socket_commands;
 mod submit;
 mod timeouts;
@@ -56,6 +57,7 @@ pub fn cases() -> Vec<Case> {
         socket_commands::CASES,
         provided::CASES,
         registered::CASES,
+        slots::CASES,
         msg_ring::CASES,
         process::CASES,
         setup::CASES,

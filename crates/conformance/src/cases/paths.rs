@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicI32, Ordering};
 
 use annulus::opcode;
 use annulus::types::{Fd, OpenHow};
@@ -83,8 +84,10 @@ fn openat2_refuses_unknown_flags(bench: &Bench<'_>) -> Outcome {
 
 fn closing_twice_fails_with_ebadf(bench: &Bench<'_>) -> Outcome {
     // A number that no other test of the process is given in between.
+    static NEXT: AtomicI32 = AtomicI32::new(900);
     let file = tempfile::tempfile().expect("a file");
-    let high = rustix::io::fcntl_dupfd_cloexec(&file, 900).expect("a number");
+    let high =
+        rustix::io::fcntl_dupfd_cloexec(&file, NEXT.fetch_add(1, Ordering::Relaxed)).expect("a number");
     let number = std::os::fd::IntoRawFd::into_raw_fd(high);
     let mut rig = bench.rig()?;
     let mut close = || rig.result(opcode::Close::new(Fd(number)).build());

@@ -50,7 +50,7 @@ impl<'a> Bench<'a> {
     /// The reason to skip if the back end refuses it.
     pub fn rig_with(&self, change: impl FnOnce(&mut Setup)) -> Result<Rig, Skip> {
         let setup = self.setup(change);
-        self.try_open(&setup).map(Rig::new).map_err(|error| Skip::setup(setup.flags, error))
+        self.try_open(&setup).map(Rig::new).map_err(|error| Skip::setup(setup.flags, &error))
     }
 
     /// A ring with entries of 128 bytes and completions of 32.
@@ -61,7 +61,7 @@ impl<'a> Bench<'a> {
     pub fn wide_rig(&self) -> Result<Rig<squeue::Entry128, cqueue::Entry32>, Skip> {
         let setup = self.setup(|_| {});
         let ring = (self.backend.open_wide)(&setup);
-        ring.map(Rig::new).map_err(|error| Skip::setup(setup.flags, error))
+        ring.map(Rig::new).map_err(|error| Skip::setup(setup.flags, &error))
     }
 
     /// What a ring of the mode is set up with.

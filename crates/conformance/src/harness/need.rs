@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use annulus::SetupError;
 use annulus::abi::{Features, OpcodeInfo, SetupFlags};
 use rustix::process::geteuid;
 
@@ -28,7 +29,7 @@ pub enum Need {
 pub enum Skip {
     /// The back end is older than the matter, or refuses it.
     Older(String),
-    /// The process may not.
+    /// The process may not, or the machine has no io_uring at all.
     Privilege(String),
     /// No such device.
     Hardware(String),
@@ -42,7 +43,11 @@ impl Need {
     /// The reason to skip if it is not.
     pub fn check(self, backend: &BackendUnderTest) -> Result<(), Skip> {
         match self {
-            Self::Opcode(opcode) if !backend.has(opcode) => Err(Skip::Older(lacking(opcode))),
+            Self::Opcode(opcode) => match backend.opcodes() {
+                Ok(opcodes) if opcodes.contains(&opcode) => Ok(()),
+                Ok(_) => Err(Skip::Older(lacking(opcode))),
+                Err(error) => Err(Skip::setup(SetupFlags::empty(), &error)),
+            },
             Self::Since(major, minor, what) if !backend.is_at_least(major, minor) => {
                 Err(Skip::Older(format!("{what} came with Linux {major}.{minor}")))
             }
@@ -60,10 +65,18 @@ impl Skip {
         matches!(self, Self::Older(_))
     }
 
-    /// The set-up flags that were refused.
+    /// Why there is no ring with these flags: forbidden, or not known.
     #[must_use]
-    pub fn setup(flags: SetupFlags, why: impl fmt::Display) -> Self {
-        Self::Older(format!("no ring with {flags:?}: {why}"))
+    pub fn setup(flags: SetupFlags, error: &SetupError) -> Self {
+        let reason = format!("no ring with {flags:?}: {error}");
+        match error {
+            SetupError::DisabledBySysctl { .. }
+            | SetupError::ForbiddenBySeccomp { .. }
+            | SetupError::Forbidden { .. }
+            | SetupError::Missing { .. }
+            | SetupError::OutOfMemory { .. } => Self::Privilege(reason),
+            _ => Self::Older(reason),
+        }
     }
 }
 
@@ -83,7 +96,7 @@ fn lacking(opcode: u8) -> String {
 
 fn has_feature(backend: &BackendUnderTest, feature: Features) -> Result<(), Skip> {
     let setup = super::Setup::new(1);
-    let ring = (backend.open)(&setup).map_err(|error| Skip::setup(setup.flags, error))?;
+    let ring = (backend.open)(&setup).map_err(|error| Skip::setup(setup.flags, &error))?;
     if ring.params().features().contains(feature) {
         return Ok(());
     }
