@@ -14,7 +14,7 @@ mod teardown;
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::mem::MaybeUninit;
+use std::mem::{ManuallyDrop, MaybeUninit};
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
@@ -113,39 +113,49 @@ impl Driver {
 
     /// The result of a single operation, when its last completion is there.
     pub(crate) fn poll_single(&self, key: Key, cx: &Context<'_>) -> Poll<Completion> {
-        self.inner.borrow_mut().table.poll_single(key, cx)
+        let mut replaced = None;
+        let polled = self.inner.borrow_mut().table.poll_single(key, cx, &mut replaced);
+        // Only now, not borrowed: a waker's destructor may come back to the driver.
+        drop(replaced);
+        polled
     }
 
     /// The next completion of a multishot operation; `None` after the last.
     pub(crate) fn poll_next(&self, key: Key, cx: &Context<'_>) -> Poll<Option<Completion>> {
-        self.inner.borrow_mut().table.poll_next(key, cx)
+        let mut replaced = None;
+        let polled = self.inner.borrow_mut().table.poll_next(key, cx, &mut replaced);
+        drop(replaced);
+        polled
     }
 
     /// Takes over what a dropped future leaves: tells it of what was unread, cancels the operation, and keeps
     /// the leftover until the last completion.
     pub(crate) fn abandon(&self, key: Key, leftover: Box<dyn Leftover>) {
-        let (unread, mut leftover, finished) = {
+        // Should anything in here panic, the kernel may still work on the memory: it is lost then, not freed.
+        let mut leftover = ManuallyDrop::new(leftover);
+        let (unread, waker, finished) = {
             let mut inner = self.inner.borrow_mut();
             if inner.leaked {
-                std::mem::forget(leftover);
                 return;
             }
-            let abandoned = inner.table.abandon(key, leftover);
+            let abandoned = inner.table.abandon(key);
             if !abandoned.2 && !inner.closing {
                 inner.cancel(key);
             }
             abandoned
         };
-        // Not borrowed any more: leftovers may come back to the driver.
+        // Not borrowed any more: leftovers and wakers may come back to the driver.
         for completion in unread {
             leftover.late(completion);
         }
+        let mut leftover = ManuallyDrop::into_inner(leftover);
         if finished {
             leftover.over();
-            return;
+        } else {
+            let over = self.inner.borrow_mut().table.put_back(key, leftover);
+            debug_assert!(over.is_none(), "no completion is delivered while one is abandoned");
         }
-        let over = self.inner.borrow_mut().table.put_back(key, leftover);
-        debug_assert!(over.is_none(), "no completion is delivered while one is abandoned");
+        drop(waker);
     }
 
     /// Asks the kernel to cancel an operation, whose completion comes all the same.
@@ -220,8 +230,11 @@ impl Driver {
                     waker.wake();
                 }
             }
-            Delivered::Late(mut leftover, key) => {
+            Delivered::Late(leftover, key) => {
+                // As in `abandon`: lost rather than freed, if this panics.
+                let mut leftover = ManuallyDrop::new(leftover);
                 leftover.late(completion);
+                let leftover = ManuallyDrop::into_inner(leftover);
                 let over = self.inner.borrow_mut().table.put_back(key, leftover);
                 if let Some(mut leftover) = over {
                     leftover.over();

@@ -171,7 +171,13 @@ impl Table {
                 let cancelled = completion.result == -libc::ECANCELED;
                 if cancelled { Delivered::CloseAgain(fd) } else { Delivered::Nothing }
             }
-            Owner::Told => unreachable!("a leftover is told of one completion at a time"),
+            // It is told of one completion at a time; so a panic kept it from being put back, and it is lost.
+            Owner::Told => {
+                if last {
+                    self.free(key);
+                }
+                Delivered::Nothing
+            }
         }
     }
 
@@ -189,7 +195,12 @@ impl Table {
 
     /// The one result of an operation, once its last completion is there: the first completion, as
     /// those after it (the notification of a zero-copy send) only say that the memory is free. Frees the slot.
-    pub(crate) fn poll_single(&mut self, key: Key, cx: &Context<'_>) -> Poll<Completion> {
+    pub(crate) fn poll_single(
+        &mut self,
+        key: Key,
+        cx: &Context<'_>,
+        replaced: &mut Option<Waker>,
+    ) -> Poll<Completion> {
         let live = self.live(key).expect("a future polls its own operation, which nobody else frees");
         if live.finished
             && let Some(first) = live.first
@@ -197,13 +208,18 @@ impl Table {
             self.free(key);
             return Poll::Ready(first);
         }
-        set_waker(live, cx);
+        *replaced = set_waker(live, cx);
         Poll::Pending
     }
 
     /// The next completion of a multishot operation, or `None` after the last, which frees the slot. A
     /// cancellation that the table asked for to throttle it is no result but an end.
-    pub(crate) fn poll_next(&mut self, key: Key, cx: &Context<'_>) -> Poll<Option<Completion>> {
+    pub(crate) fn poll_next(
+        &mut self,
+        key: Key,
+        cx: &Context<'_>,
+        replaced: &mut Option<Waker>,
+    ) -> Poll<Option<Completion>> {
         let live = self.live(key).expect("a future polls its own operation, which nobody else frees");
         if let Some(next) = live.first.take() {
             live.first = live.rest.pop_front();
@@ -216,27 +232,22 @@ impl Table {
             self.free(key);
             return Poll::Ready(None);
         }
-        set_waker(live, cx);
+        *replaced = set_waker(live, cx);
         Poll::Pending
     }
 
-    /// The future is gone. Returns its unread completions, and the leftover itself if the operation is over
-    /// (the slot is free then); otherwise the leftover stays here, and the operation is to be cancelled.
-    pub(crate) fn abandon(
-        &mut self,
-        key: Key,
-        leftover: Box<dyn Leftover>,
-    ) -> (Vec<Completion>, Box<dyn Leftover>, bool) {
+    /// The future is gone. Returns its unread completions, its waker, and whether the operation is over (the slot
+    /// is free then). If not, the caller tells the leftover of them, puts it [back](Self::put_back), and cancels.
+    pub(crate) fn abandon(&mut self, key: Key) -> (Vec<Completion>, Option<Waker>, bool) {
         let live = self.live(key).expect("a future abandons its own operation, once");
         let unread = live.first.take().into_iter().chain(live.rest.drain(..)).collect();
         let finished = live.finished;
+        let owner = std::mem::replace(&mut live.owner, Owner::Told);
+        let waker = if let Owner::Future(waker) = owner { waker } else { None };
         if finished {
             self.free(key);
-        } else {
-            // The caller tells the leftover of what was unread, then puts it back.
-            live.owner = Owner::Told;
         }
-        (unread, leftover, finished)
+        (unread, waker, finished)
     }
 
     /// How many operations are not over: their last completion has not come.
@@ -268,10 +279,11 @@ impl Table {
     }
 }
 
-fn set_waker(live: &mut Live, cx: &Context<'_>) {
+/// Notes whom to wake. Returns who was to be woken before.
+fn set_waker(live: &mut Live, cx: &Context<'_>) -> Option<Waker> {
     let Owner::Future(waker) = &mut live.owner else { unreachable!("only a future polls") };
-    match waker {
-        Some(waker) => waker.clone_from(cx.waker()),
-        None => *waker = Some(cx.waker().clone()),
+    if waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+        return None;
     }
+    waker.replace(cx.waker().clone())
 }

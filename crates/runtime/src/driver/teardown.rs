@@ -33,11 +33,12 @@ impl Driver {
         inner.fill();
         let _ = inner.enter(Wait::No);
         let left = inner.table.in_flight();
+        inner.leaked = left > 0;
+        inner.ring = None;
+        drop(inner);
         if left > 0 {
             tracing::error!(left, "operations did not end after they were cancelled; their memory is leaked");
-            inner.leaked = true;
         }
-        inner.ring = None;
         left
     }
 }
@@ -57,9 +58,10 @@ impl Inner {
 }
 
 impl Drop for Inner {
-    /// What is in flight for ever is kept for ever.
+    /// What is in flight for ever is kept for ever; and so is what was in flight when a panic kept
+    /// [`Driver::tear_down`] from being called.
     fn drop(&mut self) {
-        if self.leaked {
+        if self.leaked || self.table.in_flight() > 0 {
             std::mem::forget(std::mem::replace(&mut self.table, Table::new(0)));
         }
     }

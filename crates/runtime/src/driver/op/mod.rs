@@ -53,22 +53,26 @@ impl<T: Operation> Future for Op<T> {
     type Output = T::Output;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T::Output> {
-        match std::mem::replace(&mut self.0, State::Done) {
-            State::New(op) => match Self::start(op, cx) {
+        // In flight, the operation leaves its place only with its last completion: polling runs the destructor of
+        // an older waker, and if that panics, what the kernel works on must still be here, for `drop` to hand over.
+        let completion = match &self.0 {
+            State::New(_) => None,
+            State::InFlight(driver, key, _) => match driver.poll_single(*key, cx) {
+                Poll::Ready(completion) => Some(completion),
+                Poll::Pending => return Poll::Pending,
+            },
+            State::Done => panic!("an operation was polled after it had completed"),
+        };
+        match (std::mem::replace(&mut self.0, State::Done), completion) {
+            (State::InFlight(_, _, op), Some(completion)) => Poll::Ready(op.complete(completion)),
+            (State::New(op), _) => match Self::start(op, cx) {
                 Ok(state) => {
                     self.0 = state;
                     Poll::Pending
                 }
                 Err(output) => Poll::Ready(output),
             },
-            State::InFlight(driver, key, op) => match driver.poll_single(key, cx) {
-                Poll::Ready(completion) => Poll::Ready(op.complete(completion)),
-                Poll::Pending => {
-                    self.0 = State::InFlight(driver, key, op);
-                    Poll::Pending
-                }
-            },
-            State::Done => panic!("an operation was polled after it had completed"),
+            _ => unreachable!("the state was looked at just now"),
         }
     }
 }
