@@ -36,6 +36,10 @@ pub(crate) struct Arguments {
     #[arg(long)]
     demo: bool,
 
+    /// Divide the widths and heights of the demo's pictures: for tests, as painting takes a minute without optimisation.
+    #[arg(long, value_name = "N", default_value = "1", hide = true, requires = "demo")]
+    demo_shrink: NonZeroUsize,
+
     /// Follow symbolic links as long as they stay beneath the directory.
     #[arg(long)]
     follow_symlinks: bool,
@@ -113,7 +117,8 @@ async fn demo(arguments: &Arguments, signals: &mut Signals) -> Outcome {
     let album = tempfile::Builder::new().prefix("annulus-demo-").tempdir()?;
     say(format_args!("annulus paints a demo album in {} ...", album.path().display()));
     let folder = album.path().to_owned();
-    let mut painting = Box::pin(rt::unblock(move || write_album(&folder, &AlbumOptions::default())));
+    let options = AlbumOptions { shrink: arguments.demo_shrink.get(), ..AlbumOptions::default() };
+    let mut painting = Box::pin(rt::unblock(move || write_album(&folder, &options)));
     let outcome = match rt::select(&mut painting, signals.next()).await {
         Either::Left(painted) => {
             painted??;
