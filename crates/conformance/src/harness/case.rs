@@ -94,7 +94,8 @@ impl Case {
     pub fn attempt(&self, backend: &BackendUnderTest, mode: Mode) -> Result<Completion, Failed> {
         let _watch = Watch::over(self.full_name(backend, mode));
         take_succeeded();
-        if let Err(skip) = (self.run)(&Bench::new(backend, mode)) {
+        let reachable = backend.opcodes().map_err(|error| Skip::setup(SetupFlags::empty(), &error));
+        if let Err(skip) = reachable.and_then(|_| (self.run)(&Bench::new(backend, mode))) {
             if skip.is_about_software() && backend.is_complete() {
                 let (major, minor) = backend.release;
                 return Err(format!("Linux {major}.{minor} has no excuse to skip: {skip}").into());

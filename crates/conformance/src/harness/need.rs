@@ -43,11 +43,7 @@ impl Need {
     /// The reason to skip if it is not.
     pub fn check(self, backend: &BackendUnderTest) -> Result<(), Skip> {
         match self {
-            Self::Opcode(opcode) => match backend.opcodes() {
-                Ok(opcodes) if opcodes.contains(&opcode) => Ok(()),
-                Ok(_) => Err(Skip::Older(lacking(opcode))),
-                Err(error) => Err(Skip::setup(SetupFlags::empty(), &error)),
-            },
+            Self::Opcode(opcode) if !backend.has(opcode) => Err(Skip::Older(lacking(opcode))),
             Self::Since(major, minor, what) if !backend.is_at_least(major, minor) => {
                 Err(Skip::Older(format!("{what} came with Linux {major}.{minor}")))
             }
