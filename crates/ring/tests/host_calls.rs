@@ -15,7 +15,7 @@ use annulus::abi::{Params, QueryOpcode};
 use annulus::kernel::{SharedMemory, SystemCalls};
 use annulus::register::Task;
 use annulus::types::{Fd, Fixed, SubmitArgs, Timespec};
-use annulus::{IoUring, Probe, opcode, squeue};
+use annulus::{BufRing, IoUring, Probe, opcode, squeue};
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::io::Errno;
 
@@ -266,6 +266,11 @@ fn registrations_take_their_arguments_and_lists_through_shared_memory() {
         ring.submitter().register_files2(&[first.as_raw_fd()], &[77]).unwrap();
         ring.submitter().unregister_files().unwrap();
         assert_eq!(ring.wait().unwrap().user_data(), 77, "the tag came along");
+        ring.submitter().register_files_sparse(2).unwrap();
+        assert_eq!(ring.submitter().register_files_update2(1, &[second.as_raw_fd()], &[78]).unwrap(), 1);
+        assert_eq!(run(&mut ring, &read), 6);
+        ring.submitter().unregister_files().unwrap();
+        assert_eq!(ring.wait().unwrap().user_data(), 78);
 
         let event = eventfd(0, EventfdFlags::NONBLOCK).unwrap();
         ring.submitter().register_eventfd(event.as_raw_fd()).unwrap();
@@ -296,6 +301,12 @@ fn buffers_are_registered_in_shared_memory_alone() {
         unsafe { ring.submitter().register_buffers2(&[buffer.iovec()], &[5]) }.unwrap();
         ring.submitter().unregister_buffers().unwrap();
         assert_eq!(ring.wait().unwrap().user_data(), 5);
+        ring.submitter().register_buffers_sparse(1).unwrap();
+        // SAFETY: as above.
+        unsafe { ring.submitter().register_buffers_update(0, &[buffer.iovec()], Some(&[6])) }.unwrap();
+        assert_eq!(run(&mut ring, &read), 5);
+        ring.submitter().unregister_buffers().unwrap();
+        assert_eq!(ring.wait().unwrap().user_data(), 6);
         assert_eq!(host.refusals(), []);
 
         let mut outside = vec![0; 4096];
@@ -304,6 +315,20 @@ fn buffers_are_registered_in_shared_memory_alone() {
         assert_eq!(errno(unsafe { ring.submitter().register_buffers(&[iovec]) }), Some(libc::EFAULT));
         let address = address(outside.as_ptr());
         assert_eq!(host.refusals(), [Refusal { what: "registered buffer", address }]);
+    });
+}
+
+#[test]
+fn memory_that_this_crate_allocates_for_the_kernel_is_refused_by_a_host() {
+    with_host(|host| {
+        let mut builder = IoUring::<squeue::Entry>::builder();
+        // SAFETY: as in `ring`.
+        unsafe { builder.system_calls(TABLE) };
+        let ring = builder.setup_r_disabled().build(8).unwrap();
+        assert_eq!(errno(ring.submitter().register_wait_region(4)), Some(libc::EFAULT));
+        assert_eq!(errno(BufRing::register(&ring.submitter(), 1, 4, 64)), Some(libc::EFAULT));
+        let refused: Vec<&str> = host.refusals().iter().map(|refusal| refusal.what).collect();
+        assert_eq!(refused, ["region", "buffer ring"]);
     });
 }
 

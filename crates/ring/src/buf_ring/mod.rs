@@ -34,7 +34,7 @@ use crate::{CompletionQueue, Submitter, cqueue};
 ///
 /// Dropping it unregisters the group. Operations that select from the group name its memory: as for any
 /// other, whoever pushes them sees to it that the memory, this value, stays until their last completion, and
-/// hands their completions to [`take`](Self::take) as they came.
+/// hands their completions to [`take`](Self::take) as they came, each once and in their order.
 ///
 /// # Examples
 ///
@@ -177,20 +177,37 @@ impl BufRing {
         self.incremental
     }
 
+    /// Gives back buffers of which nobody knows yet whether they were used up, and returns how many. Call it
+    /// when no operation that selects from the group is in flight.
+    ///
+    /// A failed read may name a buffer. Whether that was used up is not in the completion (one of a file that
+    /// cannot be polled was, another was not), and another operation may have got it meanwhile. So such a
+    /// buffer is left out, until its next completion or until this settles it. Receives do not do that.
+    ///
+    /// # Errors
+    ///
+    /// As [`available`](Self::available).
+    pub fn settle(&self) -> io::Result<u16> {
+        let head = self.head()?;
+        let mut settled = 0;
+        self.slots.settle(head, |bid| {
+            self.give_back(bid);
+            settled += 1;
+        });
+        self.publish_unless_held();
+        Ok(settled)
+    }
+
     /// Finds the bytes of a completion.
     fn span(&self, first: u16, result: i32, more: bool) -> Span {
-        let len = u32::try_from(result).unwrap_or(0);
-        let finished = match (result, self.incremental) {
-            (1.., true) => !more,
-            (0.., false) => true,
-            // Nothing came. Whether the buffer was used up nevertheless is not in the completion: the end of
-            // a stream leaves an incremental one, and a failure uses up what a worker thread had taken.
-            _ => self.head().is_ok_and(|head| self.slots.is_behind(first, head)) || self.predates_status(),
-        };
-        if len == 0 && !finished {
-            return Span { first, start: 0, len: 0, pieces: 0 };
+        match (u32::try_from(result), self.incremental) {
+            (Ok(len @ 1..), true) => self.slots.take(first, len, !more),
+            (Ok(len), false) => self.slots.take(first, len, true),
+            // Nothing came: the end of a stream leaves an incremental buffer with the kernel.
+            (Ok(_), true) => self.slots.doubt(first),
+            (Err(_), _) if self.predates_status() => self.slots.take(first, 0, true),
+            (Err(_), _) => self.slots.doubt(first),
         }
-        self.slots.take(first, len, finished)
     }
 
     /// A kernel that cannot tell its head (before 6.8) uses buffers up whenever it names them.

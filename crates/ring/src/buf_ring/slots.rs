@@ -28,6 +28,8 @@ struct Slot {
     len: Cell<u32>,
     /// How many of them were handed out.
     used: Cell<u32>,
+    /// A completion named it that brought nothing: it may have been used up.
+    doubtful: Cell<bool>,
     /// How many pieces of it the program holds.
     pieces: Cell<u32>,
     /// The next buffer of the same completion, or the next idle one.
@@ -73,6 +75,7 @@ impl Slots {
         let slot = self.slot(bid);
         let position = self.tail.get();
         slot.with_kernel.set(true);
+        slot.doubtful.set(false);
         slot.position.set(position);
         slot.len.set(len);
         slot.used.set(0);
@@ -94,8 +97,34 @@ impl Slots {
         self.idle.set(Some(bid));
     }
 
+    /// Notes that a completion named a buffer and brought nothing. Returns its bytes, which are none.
+    pub(super) fn doubt(&self, bid: u16) -> Span {
+        assert!(
+            bid < self.entries(),
+            "buffer {bid} of a ring of {}: another ring's completion",
+            self.entries()
+        );
+        self.slot(bid).doubtful.set(true);
+        Span { first: bid, start: 0, len: 0, pieces: 0 }
+    }
+
+    /// Takes the buffers in doubt that the kernel is past, as of its head, for used up. Calls `free` with each
+    /// that nobody has any more. No completion that names one is still to come.
+    pub(super) fn settle(&self, head: u16, mut free: impl FnMut(u16)) {
+        for bid in 0..self.entries() {
+            let slot = self.slot(bid);
+            if !slot.doubtful.replace(false) || !slot.with_kernel.get() || !self.is_behind(bid, head) {
+                continue;
+            }
+            slot.with_kernel.set(false);
+            if slot.pieces.get() == 0 {
+                free(bid);
+            }
+        }
+    }
+
     /// Whether the kernel is past a buffer, as of its head.
-    pub(super) fn is_behind(&self, bid: u16, head: u16) -> bool {
+    fn is_behind(&self, bid: u16, head: u16) -> bool {
         let distance = head.wrapping_sub(self.slot(bid).position.get());
         // A buffer that is still there lies less than a ring's length ahead of the head.
         (1..=self.entries()).contains(&distance)
@@ -127,6 +156,7 @@ impl Slots {
             slot.used.set(slot.used.get() + piece);
             slot.pieces.set(slot.pieces.get() + 1);
             slot.with_kernel.set(left == 0 && !finished);
+            slot.doubtful.set(false);
             if left == 0 {
                 return Span { first, start, len, pieces };
             }
@@ -280,6 +310,31 @@ mod tests {
         let slots = all_added(4);
         assert_eq!([0, 1, 2].map(|bid| slots.is_behind(bid, 0)), [false, false, false]);
         assert_eq!([0, 1, 2].map(|bid| slots.is_behind(bid, 2)), [true, true, false]);
+    }
+
+    #[test]
+    fn a_doubtful_buffer_is_settled_once_the_kernel_is_past_it() {
+        let slots = all_added(4);
+        assert_eq!(slots.doubt(1), Span { first: 1, start: 0, len: 0, pieces: 0 });
+        let settled = |head| {
+            let mut all = Vec::new();
+            slots.settle(head, |bid| all.push(bid));
+            all
+        };
+        assert_eq!(settled(1), [0_u16; 0], "it is still in the ring, and no longer in doubt");
+        assert_eq!(settled(2), [0_u16; 0]);
+        slots.doubt(1);
+        assert_eq!(settled(2), [1]);
+        assert_eq!(settled(2), [0_u16; 0], "once");
+    }
+
+    #[test]
+    fn a_doubtful_buffer_that_brings_data_after_all_is_an_ordinary_one() {
+        let slots = all_added(4);
+        slots.doubt(0);
+        let span = slots.take(0, 7, true);
+        slots.settle(1, |bid| panic!("buffer {bid} is held"));
+        assert_eq!(freed(&slots, span), [0]);
     }
 
     #[test]

@@ -10,7 +10,8 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use annulus::abi::{
-    self, EnterFlags, GeteventsArg, Params, QueryHdr, RegisterOp, RsrcRegister, RsrcUpdate, Sqe,
+    self, BufReg, EnterFlags, GeteventsArg, MemRegionReg, Params, QueryHdr, RegionDesc, RegisterOp,
+    RsrcRegister, RsrcUpdate, RsrcUpdate2, Sqe,
 };
 use annulus::kernel::SystemCalls;
 use rustix::io::Errno;
@@ -232,8 +233,34 @@ impl Worker {
                 if op.number() == RegisterOp::REGISTER_FILES2.number() {
                     return self.check_unless_null("files", list.data, list.nr as usize * 4);
                 }
+                if list.data == 0 {
+                    return Ok(());
+                }
                 self.check("buffers", list.data, list.nr as usize * 16)?;
                 self.check_buffers(list.data, list.nr)
+            }
+            RegisterOp::REGISTER_FILES_UPDATE2 | RegisterOp::REGISTER_BUFFERS_UPDATE => {
+                // SAFETY: the argument was checked.
+                let list = unsafe { load::<RsrcUpdate2>(arg) };
+                self.check_unless_null("tags", list.tags, list.nr as usize * 8)?;
+                if op.number() == RegisterOp::REGISTER_FILES_UPDATE2.number() {
+                    return self.check("files", list.data, list.nr as usize * 4);
+                }
+                self.check("buffers", list.data, list.nr as usize * 16)?;
+                self.check_buffers(list.data, list.nr)
+            }
+            RegisterOp::REGISTER_PBUF_RING => {
+                // SAFETY: the argument was checked.
+                let ring = unsafe { load::<BufReg>(arg) };
+                self.check("buffer ring", ring.ring_addr, ring.ring_entries as usize * 16)
+            }
+            RegisterOp::REGISTER_MEM_REGION => {
+                // SAFETY: the argument was checked.
+                let region = unsafe { load::<MemRegionReg>(arg) };
+                self.check("description of a region", region.region_uptr, size_of::<RegionDesc>())?;
+                // SAFETY: checked just above.
+                let region = unsafe { load::<RegionDesc>(region.region_uptr) };
+                self.check("region", region.user_addr, usize::try_from(region.size).unwrap())
             }
             RegisterOp::REGISTER_QUERY => {
                 // SAFETY: the argument was checked.
