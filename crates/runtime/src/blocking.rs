@@ -40,16 +40,17 @@ const IDLE: Duration = Duration::from_secs(10);
 /// Outside of a runtime.
 pub fn unblock<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Unblock<T> {
     let shared = Arc::new(Mutex::new(Shared { state: State::Waiting(None) }));
-    let result = shared.clone();
+    let promise = Promise(shared.clone());
     let job: Job = Box::new(move || {
-        if Arc::strong_count(&result) == 1 {
+        if !promise.is_wanted() {
             return;
         }
         let outcome = catch_unwind(AssertUnwindSafe(work)).map_err(JoinError::Panicked);
-        finish(&result, outcome);
+        promise.keep(outcome);
     });
-    if Executor::current().blocking.push(job).is_err() {
+    if let Err(job) = Executor::current().blocking.push(job) {
         finish(&shared, Err(JoinError::Refused));
+        drop(job);
     }
     Unblock { shared }
 }
@@ -77,10 +78,37 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Settles what a future waits for, once.
 fn finish<T>(shared: &Mutex<Shared<T>>, outcome: Result<T, JoinError>) {
-    let before = std::mem::replace(&mut lock(shared).state, State::Done(outcome));
+    let before = {
+        let mut shared = lock(shared);
+        if !matches!(shared.state, State::Waiting(_)) {
+            return;
+        }
+        std::mem::replace(&mut shared.state, State::Done(outcome))
+    };
     if let State::Waiting(Some(waker)) = before {
         waker.wake();
+    }
+}
+
+/// A job's end of the result: if it is dropped without having run, the future is told.
+struct Promise<T>(Arc<Mutex<Shared<T>>>);
+
+impl<T> Promise<T> {
+    /// Whether the future still exists.
+    fn is_wanted(&self) -> bool {
+        Arc::strong_count(&self.0) > 1
+    }
+
+    fn keep(self, outcome: Result<T, JoinError>) {
+        finish(&self.0, outcome);
+    }
+}
+
+impl<T> Drop for Promise<T> {
+    fn drop(&mut self) {
+        finish(&self.0, Err(JoinError::Aborted));
     }
 }
 
@@ -94,11 +122,17 @@ impl<T> Future for Unblock<T> {
         let mut shared = lock(&self.shared);
         match std::mem::replace(&mut shared.state, State::Taken) {
             State::Done(outcome) => Poll::Ready(outcome),
-            State::Waiting(_) => {
+            State::Waiting(before) => {
                 shared.state = State::Waiting(Some(cx.waker().clone()));
+                // Without the lock: a waker's destructor may do anything.
+                drop(shared);
+                drop(before);
                 Poll::Pending
             }
-            State::Taken => panic!("an unblocked closure was polled after it had yielded"),
+            State::Taken => {
+                drop(shared);
+                panic!("an unblocked closure was polled after it had yielded")
+            }
         }
     }
 }
@@ -171,7 +205,10 @@ impl Pool {
         loop {
             if let Some(job) = queue.jobs.pop_front() {
                 drop(queue);
-                job();
+                // A panic of the closure went to its future; what is left are those of destructors and wakers.
+                if catch_unwind(AssertUnwindSafe(job)).is_err() {
+                    tracing::warn!("a destructor or a waker panicked on a thread for blocking work");
+                }
                 queue = lock(&self.queue);
                 continue;
             }

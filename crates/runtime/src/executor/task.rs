@@ -244,6 +244,14 @@ impl Failing {
         self.0.fail(JoinError::Aborted);
     }
 
+    /// Gives up the executor's share of a task that has ended. If its handle is gone, that drops the output, whose
+    /// destructor may panic; nobody is left to be told.
+    pub(super) fn forget_with(self, task: Task) {
+        if catch_unwind(AssertUnwindSafe(|| drop((task, self)))).is_err() {
+            tracing::warn!("the destructor of an output that nobody waited for panicked");
+        }
+    }
+
     /// Drops; a panic of the destructor goes to the handle.
     fn drop_future(&self, future: LocalFuture) {
         if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(future))) {

@@ -87,7 +87,7 @@ impl Context {
         if let Some(future) = doomed {
             failing.abort(future);
         }
-        drop(task);
+        failing.forget_with(task);
     }
 
     /// The future of a task that was woken, unless the task is over or its place has another one.
@@ -108,10 +108,9 @@ impl Context {
     fn end(&self, deadline: Duration) {
         self.ending.set(true);
         drop(self.inbox.close());
-        loop {
-            let first = self.tasks.borrow().iter().next().map(|(index, _)| index);
-            let Some(index) = first else { break };
-            let task = self.tasks.borrow_mut().remove(index);
+        // All at once: destructors cannot spawn any more, and to abort one of these does nothing.
+        let tasks = std::mem::take(&mut *self.tasks.borrow_mut());
+        for (_, task) in tasks {
             task.discard();
         }
         let ready = std::mem::take(&mut *self.ready.borrow_mut());

@@ -1,0 +1,91 @@
+//! Panics of destructors, and results that come when nobody waits any more: they concern nobody else.
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+use std::pin::pin;
+use std::sync::mpsc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use annulus_rt::time::timeout;
+use annulus_rt::{Builder, JoinError, run, spawn, unblock, yield_now};
+
+/// An output that panics when it is dropped.
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        assert!(std::thread::panicking(), "the destructor of an output panicked");
+    }
+}
+
+#[test]
+fn the_output_of_a_detached_task_may_panic_when_it_is_dropped() {
+    let output = run(async {
+        drop(spawn(async { Bomb }));
+        yield_now().await;
+        let aborted = spawn(async {
+            let _bomb = Bomb;
+            std::future::pending::<()>().await;
+        });
+        yield_now().await;
+        aborted.abort();
+        assert!(matches!(aborted.await, Err(JoinError::Panicked(_))));
+        7
+    });
+    assert_eq!(output.unwrap(), 7);
+}
+
+#[test]
+fn tasks_whose_destructors_panic_do_not_keep_a_run_from_ending() {
+    let output = run(async {
+        for _ in 0..3 {
+            drop(spawn(async {
+                let _bomb = Bomb;
+                std::future::pending::<()>().await;
+            }));
+        }
+        yield_now().await;
+        7
+    });
+    assert_eq!(output.unwrap(), 7);
+}
+
+#[test]
+fn a_result_of_blocking_work_that_panics_when_it_is_dropped_costs_no_thread() {
+    let builder = Builder::new().blocking(1, 8);
+    let output = builder.run(async {
+        let (started, has_started) = mpsc::channel();
+        let (go, gone) = mpsc::channel::<()>();
+        let unwanted = unblock(move || {
+            started.send(()).unwrap();
+            gone.recv().unwrap();
+            Bomb
+        });
+        has_started.recv().unwrap();
+        drop(unwanted);
+        go.send(()).unwrap();
+        timeout(Duration::from_secs(20), unblock(|| 7)).await
+    });
+    assert_eq!(output.unwrap().unwrap().unwrap(), 7);
+}
+
+#[test]
+fn blocking_work_that_did_not_come_to_run_says_so_after_the_run() {
+    let (go, gone) = mpsc::channel::<()>();
+    let waiting = Builder::new().blocking(1, 8).run(async {
+        let (started, has_started) = mpsc::channel();
+        drop(unblock(|| ()));
+        let first = unblock(move || {
+            started.send(()).unwrap();
+            gone.recv()
+        });
+        has_started.recv().unwrap();
+        (first, unblock(|| 7))
+    });
+    let (first, second) = waiting.unwrap();
+    let mut cx = Context::from_waker(Waker::noop());
+    let polled = pin!(second).poll(&mut cx);
+    assert!(matches!(polled, Poll::Ready(Err(JoinError::Aborted))), "{}", polled.is_ready());
+    go.send(()).unwrap();
+    drop(first);
+}
