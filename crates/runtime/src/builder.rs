@@ -162,6 +162,7 @@ impl Builder {
     ///
     /// With the panic of the future, after everything was ended in order.
     pub fn run<F: Future>(&self, future: F) -> Result<F::Output, Error> {
+        let _unpinned = self.cpu.map(crate::shards::pin).transpose()?;
         let pool = self.pool();
         let result = self.context(&pool).and_then(|context| executor::run(&context, self.teardown, future));
         pool.close();
@@ -175,9 +176,6 @@ impl Builder {
 
     /// An executor for this thread.
     pub(crate) fn context(&self, pool: &std::sync::Arc<Pool>) -> Result<std::rc::Rc<Context>, Error> {
-        if let Some(cpu) = self.cpu {
-            crate::shards::pin(cpu)?;
-        }
         Context::new(self, pool.clone())
     }
 

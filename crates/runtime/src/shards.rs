@@ -147,8 +147,9 @@ impl Start {
         F: Fn(usize) -> Fut,
         Fut: Future,
     {
-        let context = match builder.context(&self.pool) {
-            Ok(context) => context,
+        let pinned = builder.cpu.map(pin).transpose();
+        let (_pinned, context) = match pinned.and_then(|pinned| Ok((pinned, builder.context(&self.pool)?))) {
+            Ok(both) => both,
             Err(error) => {
                 let _ = self.ready.send(Err(error));
                 return None;
@@ -174,13 +175,25 @@ fn message(payload: &(dyn Any + Send)) -> String {
     text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_else(|| "(no words)".to_owned())
 }
 
+/// Where a thread was allowed to run before it was pinned; it is again when this is dropped.
+pub(crate) struct Pinned(CpuSet);
+
 /// Keeps this thread on a CPU.
-pub(crate) fn pin(cpu: usize) -> Result<(), Error> {
+pub(crate) fn pin(cpu: usize) -> Result<Pinned, Error> {
     let failed = |errno| Error::System { doing: "pinning a thread to its CPU", errno };
     if cpu >= CpuSet::MAX_CPU {
         return Err(failed(rustix::io::Errno::INVAL));
     }
+    let before = sched_getaffinity(None).map_err(failed)?;
     let mut set = CpuSet::new();
     set.set(cpu);
-    sched_setaffinity(None, &set).map_err(failed)
+    sched_setaffinity(None, &set).map_err(failed)?;
+    Ok(Pinned(before))
+}
+
+impl Drop for Pinned {
+    fn drop(&mut self) {
+        // What was allowed before is allowed unless the administrator changed it meanwhile.
+        let _ = sched_setaffinity(None, &self.0);
+    }
 }

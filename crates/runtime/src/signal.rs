@@ -1,22 +1,25 @@
 //! Signals as futures.
 //!
-//! A handler writes a byte into a socket of the future's own, which is read through the ring. So it does
-//! not matter which thread the system delivers a signal to, every shard may wait for the same one, and no signal
+//! A handler writes a byte into a socket of the future's own, which the ring watches. So it does not matter which thread the system delivers a signal to, every shard may wait for the same one, and no signal
 //! mask is changed that children would inherit (which is what signalfd(2) would need, in all threads).
 //!
 //! A signal that was waited for once keeps being caught by this process: the second Ctrl-C does not end it
 //! unless somebody waits for that too.
 
+use std::future::poll_fn;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
+use std::pin::Pin;
+use std::task::Poll;
 
+use rustix::net::{RecvFlags, recv};
 use signal_hook::SigId;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::low_level;
 
 use crate::driver::Op;
-use crate::driver::op::transfer::Read;
+use crate::driver::op::file::Poll as PollFd;
 use crate::fd::SharedFd;
 
 /// The signals that can be waited for.
@@ -86,25 +89,36 @@ impl Signals {
     ///
     /// Those of reading a socket through the ring; `EBUSY` if too many operations are in flight.
     pub async fn next(&mut self) -> io::Result<Kind> {
-        let mut reads: Vec<_> =
-            self.kinds.iter().map(|listening| (listening.kind, listening.read())).collect();
-        std::future::poll_fn(|cx| {
-            for (kind, read) in &mut reads {
-                if let std::task::Poll::Ready((result, _)) = std::pin::Pin::new(read).poll(cx) {
-                    return std::task::Poll::Ready(result.map(|_| *kind));
-                }
+        loop {
+            // Looking consumes nothing, so that no signal is lost with a future that is dropped.
+            let mut looks: Vec<_> = self.kinds.iter().map(Listening::look).collect();
+            poll_fn(|cx| {
+                looks.iter_mut().find_map(|look| ready(Pin::new(look).poll(cx))).unwrap_or(Poll::Pending)
+            })
+            .await?;
+            if let Some(came) = self.kinds.iter().find(|listening| listening.take()) {
+                return Ok(came.kind);
             }
-            std::task::Poll::Pending
-        })
-        .await
+        }
     }
 }
 
 impl Listening {
-    /// Reads what the handler wrote, all of it.
-    fn read(&self) -> Op<Read<Vec<u8>>> {
-        Op::new(Read { fd: self.read.clone(), buf: Vec::with_capacity(64), offset: u64::MAX })
+    /// Waits until the handler has written.
+    fn look(&self) -> Op<PollFd> {
+        Op::new(PollFd { fd: self.read.clone(), events: libc::POLLIN })
     }
+
+    /// Takes what the handler wrote, all of it; whether it had written.
+    fn take(&self) -> bool {
+        let mut bytes = [0; 64];
+        matches!(recv(&self.read, &mut bytes, RecvFlags::DONTWAIT), Ok((1.., _)))
+    }
+}
+
+/// A result that is there.
+fn ready<T>(poll: Poll<T>) -> Option<Poll<T>> {
+    poll.is_ready().then_some(poll)
 }
 
 impl Drop for Listening {

@@ -304,6 +304,9 @@ impl Inner {
 
     fn enter(&mut self, wait: Wait) -> Result<(), Errno> {
         let Some(ring) = self.ring.as_mut() else { return Ok(()) };
+        // Otherwise the ring sees that there is nothing to be done, or next to nothing.
+        let calls = !ring.submission().is_empty() || (wait != Wait::No && ring.completion().is_empty());
+        self.counted.enters += u64::from(calls);
         let submitter = ring.submitter();
         let result = match wait {
             Wait::No => submitter.submit(),
@@ -313,7 +316,6 @@ impl Inner {
                 submitter.submit_with_args(1, &types::SubmitArgs::new().timespec(&time))
             }
         };
-        self.counted.enters += 1;
         match result {
             Ok(taken) => {
                 self.counted.submitted += taken as u64;

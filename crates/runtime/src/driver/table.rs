@@ -287,3 +287,7 @@ fn set_waker(live: &mut Live, cx: &Context<'_>) -> Option<Waker> {
     }
     waker.replace(cx.waker().clone())
 }
+
+#[cfg(test)]
+#[path = "table_tests.rs"]
+mod tests;

@@ -21,11 +21,8 @@ pub(crate) fn run<F: Future>(
 ) -> Result<F::Output, Error> {
     let installed = context.install()?;
     context.listen();
-    let outcome = {
-        let root = pin!(future);
-        // A panic of the root passes through `run`, but only after the end has been an orderly one.
-        catch_unwind(AssertUnwindSafe(|| context.turns(root)))
-    };
+    // A panic of the root, also one of its destructor, passes through `run`, but only after an orderly end.
+    let outcome = catch_unwind(AssertUnwindSafe(|| context.turns(pin!(future))));
     context.end(deadline);
     drop(installed);
     outcome.unwrap_or_else(|payload| resume_unwind(payload))

@@ -11,6 +11,9 @@ use crate::driver::op::path::{Base, Statx};
 use crate::driver::op::transfer::{Read, Write};
 use crate::fd::SharedFd;
 
+/// The offset that stands for the file's own position.
+const OWN_POSITION: u64 = u64::MAX;
+
 /// An open file. Closed through the ring when it and everything in flight on it are gone.
 ///
 /// Reads and writes name their offset; several may be in flight at once.
@@ -51,6 +54,25 @@ impl File {
     /// Those of pread(2); `EBUSY` if too many operations are in flight.
     pub async fn read_at<B: IoBufMut>(&self, buf: B, offset: u64) -> BufResult<usize, B> {
         Op::new(Read { fd: self.0.clone(), buf, offset }).await
+    }
+
+    /// Reads at the file's own position, and moves it; also from a pipe, a terminal, a device. Dropped in
+    /// flight, it may have read bytes that are lost then.
+    ///
+    /// # Errors
+    ///
+    /// Those of read(2); `EBUSY` if too many operations are in flight.
+    pub async fn read<B: IoBufMut>(&self, buf: B) -> BufResult<usize, B> {
+        self.read_at(buf, OWN_POSITION).await
+    }
+
+    /// Writes at the file's own position, and moves it; also to a pipe, a terminal, a device.
+    ///
+    /// # Errors
+    ///
+    /// Those of write(2); `EBUSY` if too many operations are in flight.
+    pub async fn write<B: IoBuf>(&self, buf: B) -> BufResult<usize, B> {
+        self.write_at(buf, OWN_POSITION).await
     }
 
     /// Reads as many bytes as the buffer holds: `vec![0; n]` is read into as a whole, as by

@@ -139,7 +139,7 @@ impl TcpListener {
     }
 
     /// Accepts one connection. Each call is an operation of its own; [`incoming`](Self::incoming) costs one
-    /// for all.
+    /// for all. If it is dropped, a connection that it accepts in spite of that is closed.
     ///
     /// # Errors
     ///
@@ -221,3 +221,7 @@ impl std::fmt::Debug for Incoming {
         f.debug_struct("Incoming").field("fd", &self.fd).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+#[path = "listener_tests.rs"]
+mod tests;

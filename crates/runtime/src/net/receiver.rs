@@ -50,7 +50,13 @@ impl Receiver {
                     return kept.map(|bytes| Some(pool.lend(bytes)));
                 }
             }
-            let Some(ring) = pool.ring() else { return self.receive(&pool).await };
+            let Some(ring) = pool.ring() else {
+                if self.flow.take().is_some() {
+                    // What it had received comes first.
+                    continue;
+                }
+                return self.receive(&pool).await;
+            };
             let Some(completion) = self.completion(&pool, &ring).await? else { continue };
             let filled = pool.filled(&ring, completion);
             match -completion.result {
@@ -83,8 +89,7 @@ impl Receiver {
     }
 
     /// Waits for data, and receives it into a buffer that is taken only then.
-    async fn receive(&mut self, pool: &Rc<Pool>) -> io::Result<Option<PooledBuf>> {
-        self.flow = None;
+    async fn receive(&self, pool: &Rc<Pool>) -> io::Result<Option<PooledBuf>> {
         loop {
             Op::new(PollFd { fd: self.fd.clone(), events: libc::POLLIN }).await?;
             let Some(buf) = pool.take() else {
@@ -108,3 +113,7 @@ impl std::fmt::Debug for Receiver {
         f.debug_struct("Receiver").field("fd", &self.fd).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+#[path = "receiver_tests.rs"]
+mod tests;

@@ -1,0 +1,41 @@
+//! Where io_uring is forbidden or missing, `run` says so and nothing panics.
+
+use annulus_rt::{Error, Shards, run};
+use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
+
+const IO_URING_SETUP: i64 = 425;
+
+/// Runs `test` in a thread of its own, in which io_uring_setup(2) answers `errno`.
+fn with_setup_answering<T: Send>(errno: i32, test: impl FnOnce() -> T + Send) -> T {
+    std::thread::scope(|scope| {
+        let thread = scope.spawn(|| {
+            let filter = SeccompFilter::new(
+                [(IO_URING_SETUP, Vec::new())].into(),
+                SeccompAction::Allow,
+                SeccompAction::Errno(errno.unsigned_abs()),
+                std::env::consts::ARCH.try_into().unwrap(),
+            );
+            let program: BpfProgram = filter.unwrap().try_into().unwrap();
+            seccompiler::apply_filter(&program).unwrap();
+            test()
+        });
+        thread.join().unwrap()
+    })
+}
+
+#[test]
+fn a_filter_that_forbids_io_uring_is_named_in_the_error() {
+    let error = with_setup_answering(libc::EPERM, || run(async {}).unwrap_err());
+    assert!(matches!(error, Error::Setup(_)), "{error:?}");
+    assert_eq!(error.errno(), Some(rustix::io::Errno::PERM));
+    let text = error.to_string();
+    assert!(text.starts_with("io_uring is forbidden by a seccomp filter"), "{text}");
+    assert_eq!(std::io::Error::from(error).kind(), std::io::ErrorKind::PermissionDenied);
+}
+
+#[test]
+fn a_kernel_without_io_uring_is_an_error_for_shards_too() {
+    let error = with_setup_answering(libc::ENOSYS, || Shards::new(2).run(|_| async {}).unwrap_err());
+    assert_eq!(error.errno(), Some(rustix::io::Errno::NOSYS));
+    assert!(error.to_string().starts_with("there is no io_uring here (ENOSYS)"), "{error}");
+}
