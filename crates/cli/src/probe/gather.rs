@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use annulus::abi::{Features, OPCODES, REGISTER_OPS, SetupFlags};
-use annulus::register::Probe;
+use annulus::abi::{Features, OPCODES, QueryOpcode, REGISTER_OPS, SetupFlags};
+use annulus::register::{Probe, Task};
 use annulus::{IoUring, Parameters, environment, kernel};
 use rustix::process::{Resource, getrlimit};
 
@@ -76,7 +76,8 @@ fn opcodes(ring: &IoUring) -> Vec<Opcode> {
 }
 
 fn register_operations(kernel: &str) -> Vec<RegisterOperation> {
-    let count: Option<u32> = None;
+    let query = Task::new().query::<QueryOpcode>();
+    let count = query.ok().map(|answer| answer.nr_register_opcodes);
     let running = version(kernel);
     let row = |op: &annulus::abi::RegisterInfo| {
         let number = op.op.number();
