@@ -16,6 +16,7 @@ use annulus_serve::http::MinRate;
 use annulus_serve::rt::signal::{Kind, Signals};
 use annulus_serve::rt::{self, Either};
 use annulus_serve::{Config, LogTarget, Server};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tempfile::TempDir;
 
 /// Serve a directory over HTTP: files, ranges, listings.
@@ -94,6 +95,7 @@ const MIN_RATE_GRACE: Duration = Duration::from_secs(10);
 
 /// Serves until told to stop.
 pub(crate) fn run(arguments: &Arguments) -> ExitCode {
+    raise_descriptor_limit();
     let outcome = rt::run(async {
         let mut signals = Signals::new(&[Kind::Interrupt, Kind::Terminate])?;
         match &arguments.directory {
@@ -148,6 +150,14 @@ async fn serve(arguments: &Arguments, directory: &Path, signals: &mut Signals) -
     let server = Server::start(config(arguments, directory))?;
     say(format_args!("annulus serves {} on http://{}/", directory.display(), server.address()));
     Ok(server.run_until_told(signals).await?)
+}
+
+/// Takes as many descriptors as this process may have: the limit that most systems begin with is below what connections and
+/// their files need, for the sake of programs that use select(2).
+fn raise_descriptor_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    // If it is refused, the server goes on with fewer, and says 503 when they have run out.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
 }
 
 fn config(arguments: &Arguments, directory: &Path) -> Config {

@@ -14,9 +14,6 @@ use rustix::io::Errno;
 
 use crate::listing::{Entry, Kind};
 
-/// The most entries of one folder that are shown.
-pub(crate) const MAX_ENTRIES: usize = 10_000;
-
 /// Which names count.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Visible {
@@ -26,35 +23,45 @@ pub(crate) struct Visible {
     pub(crate) symlinks: bool,
 }
 
-/// The entries of `path` beneath `root`, in the order in which the file system has them.
+/// What there is in a directory.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Folder {
+    /// The entries, in the order in which the file system has them.
+    pub(crate) entries: Vec<Entry>,
+    /// Whether there are more than these.
+    pub(crate) cut_short: bool,
+}
+
+/// The entries of `path` beneath `root`, up to `most` of them.
 ///
 /// # Errors
 /// What opening and reading the directory said: `EMFILE` and `ENFILE` without a descriptor to spare, `EACCES` without
 /// the right to read it, `EIO` from the device.
-pub(crate) fn entries(
+pub(crate) fn read(
     root: BorrowedFd<'_>,
     path: &[u8],
     visible: Visible,
     beneath: ResolveFlags,
-) -> Result<Vec<Entry>, Errno> {
+    most: usize,
+) -> Result<Folder, Errno> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let mut directory = Dir::new(rustix::fs::openat2(root, path, flags, Mode::empty(), beneath)?)?;
-    let mut entries = Vec::new();
+    let mut folder = Folder::default();
     while let Some(found) = directory.read() {
         let found = found?;
         let name = found.file_name().to_bytes();
         if matches!(name, b"." | b"..") || (name.starts_with(b".") && !visible.hidden) {
             continue;
         }
-        if entries.len() == MAX_ENTRIES {
+        // What is gone again, or may not be looked at, is left out.
+        let Some(entry) = entry(root, directory.fd()?, path, name, visible, beneath) else { continue };
+        if folder.entries.len() == most {
+            folder.cut_short = true;
             break;
         }
-        // What is gone again, or may not be looked at, is left out.
-        if let Some(entry) = entry(root, directory.fd()?, path, name, visible, beneath) {
-            entries.push(entry);
-        }
+        folder.entries.push(entry);
     }
-    Ok(entries)
+    Ok(folder)
 }
 
 fn entry(
@@ -120,8 +127,10 @@ mod tests {
             beneath |= ResolveFlags::NO_SYMLINKS;
         }
         let handle = File::open(root.path()).expect("opened");
-        let mut names: Vec<_> = entries(handle.as_fd(), path.as_bytes(), visible, beneath)
-            .expect("read")
+        let folder = read(handle.as_fd(), path.as_bytes(), visible, beneath, 100).expect("read");
+        assert!(!folder.cut_short);
+        let mut names: Vec<_> = folder
+            .entries
             .into_iter()
             .map(|entry| (entry.name.to_string_lossy().into_owned(), entry.kind))
             .collect();
@@ -160,7 +169,21 @@ mod tests {
         fs::write(root.path().join("f"), "").expect("written");
         let handle = File::open(root.path()).expect("opened");
         let visible = Visible { hidden: false, symlinks: false };
-        let outcome = entries(handle.as_fd(), b"f", visible, ResolveFlags::BENEATH);
+        let outcome = read(handle.as_fd(), b"f", visible, ResolveFlags::BENEATH, 100);
         assert_eq!(outcome, Err(Errno::NOTDIR));
+    }
+
+    #[test]
+    fn a_folder_with_more_entries_than_are_shown_says_so() {
+        let root = tempfile::tempdir().expect("a directory");
+        for name in ["a", "b", "c", ".hidden"] {
+            fs::write(root.path().join(name), "").expect("written");
+        }
+        let handle = File::open(root.path()).expect("opened");
+        let visible = Visible { hidden: false, symlinks: false };
+        for (most, shown, cut_short) in [(2, 2, true), (3, 3, false)] {
+            let folder = read(handle.as_fd(), b".", visible, ResolveFlags::BENEATH, most).expect("read");
+            assert_eq!((folder.entries.len(), folder.cut_short), (shown, cut_short));
+        }
     }
 }

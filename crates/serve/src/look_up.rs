@@ -27,6 +27,9 @@ use crate::shard::Shard;
 /// The file that is shown instead of a folder's listing.
 const INDEX: &[u8] = b"index.html";
 
+/// The most entries of one folder that are listed: a page of a few megabytes.
+const MOST_ENTRIES: usize = 10_000;
+
 /// How often a path is resolved again when something on it was renamed meanwhile (`EAGAIN` of openat2(2)).
 const RACES: usize = 8;
 
@@ -114,9 +117,10 @@ impl Shard {
         let (root, path) = (Arc::clone(&self.parts.root), path.to_owned());
         let (visible, beneath) = (self.parts.visible, self.parts.beneath);
         let page = annulus_rt::unblock(move || {
-            let entries = folder::entries(root.as_fd(), &path, visible, beneath)?;
+            let folder = folder::read(root.as_fd(), &path, visible, beneath, MOST_ENTRIES)?;
             let shown: &[u8] = if path == b"." { b"" } else { &path };
-            Ok::<_, rustix::io::Errno>(listing::page(shown, entries))
+            let page = if folder.cut_short { listing::page_cut_short } else { listing::page };
+            Ok::<_, rustix::io::Errno>(page(shown, folder.entries))
         });
         match page.await {
             Ok(Ok(html)) => Ok(Found::Listing(Cell::new(html))),

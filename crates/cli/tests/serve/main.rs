@@ -5,6 +5,7 @@ mod child;
 use std::fs;
 use std::io::{self, Read as _};
 use std::net::TcpListener;
+use std::os::unix::fs::symlink;
 use std::process::{Output, Stdio};
 use std::thread;
 use std::time::Duration;
@@ -65,6 +66,60 @@ fn a_command_line_that_makes_no_sense_has_the_status_2() {
         assert_eq!(status, Some(2), "{said}");
         assert!(said.contains(part), "{said}");
     }
+}
+
+#[test]
+fn the_switches_reach_the_server() {
+    let folder = folder_with_files();
+    let at = |name: &str| folder.path().join(name);
+    fs::write(at(".hidden"), "hidden").expect("written");
+    symlink("a.txt", at("link")).expect("linked");
+    let log = at("access.log");
+    let etag = |head: &str| {
+        let etag = head.lines().find_map(|line| line.strip_prefix("ETag: ")).expect("a tag");
+        etag.matches('-').count()
+    };
+
+    let plain = Served::start(folder.path(), &[]);
+    let mut client = plain.client();
+    for (path, expected) in [("/.hidden", 404), ("/link", 404), ("/a.txt", 200)] {
+        client.get(path, "");
+        let (status, head) = client.head();
+        client.skip(content_length(&head));
+        assert_eq!(status, expected, "{path}");
+        assert!(status != 200 || etag(&head) == 3, "seconds, nanoseconds, size, inode: {head}");
+    }
+
+    let log_argument = log.to_string_lossy();
+    let arguments = [
+        "--hidden",
+        "--follow-symlinks",
+        "--no-inode-etag",
+        "--shards",
+        "1",
+        "--max-per-address",
+        "2",
+        "--idle-timeout",
+        "3s",
+        "--log",
+        &log_argument,
+    ];
+    let switched = Served::start(folder.path(), &arguments);
+    let mut client = switched.client();
+    let mut second = switched.client();
+    for path in ["/.hidden", "/link", "/a.txt"] {
+        client.get(path, "");
+        let (status, head) = client.head();
+        client.skip(content_length(&head));
+        assert_eq!((status, etag(&head)), (200, 2), "{path}: {head}");
+    }
+    second.get("/a.txt", "");
+    assert_eq!(second.response().0, 200);
+    let mut third = switched.client();
+    assert_eq!(third.head().0, 503);
+    assert_eq!((client.count_rest(), second.count_rest()), (0, 0), "idle for too long");
+    let log = fs::read_to_string(&log).expect("written");
+    assert!(log.contains(" GET /link 200 1 "), "{log}");
 }
 
 #[test]

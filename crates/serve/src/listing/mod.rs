@@ -74,7 +74,24 @@ pub enum Kind {
 /// links would lead astray. The entries come in any order and are sorted here: folders first, then by
 /// [`natural_order`].
 #[must_use]
-pub fn page(path: &[u8], mut entries: Vec<Entry>) -> String {
+pub fn page(path: &[u8], entries: Vec<Entry>) -> String {
+    document(path, entries, false)
+}
+
+/// As [`page`], of a directory that has more entries than these. The page says so.
+///
+/// ```
+/// use annulus_serve::listing::{page, page_cut_short};
+///
+/// assert!(page_cut_short(b"/", Vec::new()).contains("There are more"));
+/// assert!(!page(b"/", Vec::new()).contains("There are more"));
+/// ```
+#[must_use]
+pub fn page_cut_short(path: &[u8], entries: Vec<Entry>) -> String {
+    document(path, entries, true)
+}
+
+fn document(path: &[u8], mut entries: Vec<Entry>, cut_short: bool) -> String {
     entries.sort_by(|a, b| a.kind.cmp(&b.kind).then_with(|| natural_order(&a.name, &b.name)));
     let folders: Vec<&[u8]> = path.split(|&byte| byte == b'/').filter(|part| !part.is_empty()).collect();
     let title = folders.last().map_or_else(|| "Photos and files".to_owned(), |name| shown(name));
@@ -94,7 +111,10 @@ pub fn page(path: &[u8], mut entries: Vec<Entry>) -> String {
                 header {
                     @if !folders.is_empty() { (breadcrumbs(&folders)) }
                     h1 { bdi { (title) } }
-                    p.summary { (summary(&entries)) }
+                    p.summary {
+                        (summary(&entries))
+                        @if cut_short { ". There are more, which can be asked for by name." }
+                    }
                 }
                 main { (table(&entries, !folders.is_empty())) }
                 footer { "Served by annulus" }

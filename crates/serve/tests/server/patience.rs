@@ -29,7 +29,7 @@ fn a_head_that_does_not_come_to_its_end_is_answered_with_408() {
 
 #[test]
 fn an_idle_connection_is_closed_without_a_word() {
-    let site = Site::start(|config| config.patience.idle = SHORT);
+    let site = Site::start(|config| config.patience.idle = Duration::from_secs(2));
     site.write("a.txt", "a");
     site.client().assert_closed();
     let mut client = site.client();
@@ -80,14 +80,14 @@ fn a_client_that_stops_reading_is_cut_and_others_are_served_meanwhile() {
 fn a_client_that_reads_slowly_is_not_taken_for_one_that_has_stopped() {
     let folder = tempfile::tempdir().expect("a directory");
     let log = folder.path().join("log");
-    let site = stalling(&log, |config| config.patience.stall = Duration::from_secs(1));
+    let site = stalling(&log, |config| config.patience.stall = Duration::from_secs(3));
     let mut client = site.client();
     client.request("GET", "/large.bin", "");
     assert_eq!(client.head().status, 200);
-    // 64 KiB every 50 ms, for four times as long as a client may do nothing: far less than what the socket's buffer must
-    // drain by before the kernel says that there is room in it again.
-    let mut piece = vec![1; 64 << 10];
-    for _ in 0..80 {
+    // 8 KiB every 50 ms, for twice as long as a client may do nothing: far less than what the socket's buffer must drain
+    // by before the kernel says that there is room in it again.
+    let mut piece = vec![1; 8 << 10];
+    for _ in 0..130 {
         client.stream.read_exact(&mut piece).expect("it goes on");
         thread::sleep(Duration::from_millis(50));
     }
