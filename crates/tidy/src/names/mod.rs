@@ -80,7 +80,8 @@ fn missing_path(tree: &Tree, path: &str) -> Option<String> {
     (!tree.holds(path)).then(|| format!("there is no file or folder `{path}`"))
 }
 
-/// The segments of what looks like the name of an item: `Type`, `Type::method`, `module::item`, `function()`.
+/// The segments of what looks like the name of an item: `Type`, `Type::method`, `module::item`, `function()`,
+/// `a_test_whose_name_is_a_sentence`.
 fn item_segments(text: &str) -> Option<Vec<&str>> {
     let is_call = text.ends_with(')');
     let path = text.split(['(', '<', '!']).next()?.trim_end_matches("::");
@@ -89,7 +90,9 @@ fn item_segments(text: &str) -> Option<Vec<&str>> {
     let last = segments.last()?;
     let camel = last.starts_with(|it: char| it.is_ascii_uppercase())
         && last.contains(|it: char| it.is_ascii_lowercase());
-    let named = segments.len() > 1 || is_call || camel;
+    // So many words in one name are the name of a test.
+    let sentence = last.matches('_').count() >= 3;
+    let named = segments.len() > 1 || is_call || camel || sentence;
     (named && segments.iter().all(|it| is_word(it))).then_some(segments)
 }
 
@@ -111,7 +114,7 @@ fn item_complaints(index: &Index, text: &str, segments: &[&str]) -> Vec<String> 
 mod tests {
     use super::*;
 
-    const CODE: &str = "//! IORING_SETUP_SQPOLL and more.\npub struct RingMemory;\nimpl RingMemory { pub fn head(&self) {} }\npub enum Mode { Poll }\npub fn open_it() {}\n";
+    const CODE: &str = "//! IORING_SETUP_SQPOLL and more.\npub struct RingMemory;\nimpl RingMemory { pub fn head(&self) {} }\npub enum Mode { Poll }\npub fn open_it() {}\n#[test]\nfn it_opens_at_once() {}\n";
 
     fn complaints(readme: &str) -> Vec<String> {
         let tree = Tree::of(&[
@@ -143,6 +146,7 @@ mod tests {
             "annulus_abi::Mode::Poll",
             "Mode",
             "open_it()",
+            "it_opens_at_once",
             "IORING_SETUP_SQPOLL",
             "IORING_SETUP_*",
             "rustix::io::Errno",
@@ -184,6 +188,7 @@ mod tests {
             "Mode::head",
             "memory::Gone",
             "gone()",
+            "it_is_gone_now",
             "annulus_abi::Gone",
             "IORING_SETUP_GONE",
         ];
