@@ -14,7 +14,7 @@ use std::ptr::NonNull;
 use annulus_abi::{Params, Region, SetupFlags};
 use rustix::io::Errno;
 
-use crate::error::SetupError;
+use crate::error::{SetupError, UNUSABLE};
 use crate::kernel::{self, Kernel, RingSource, SystemCalls};
 use crate::{IoUring, cqueue, squeue};
 
@@ -76,7 +76,11 @@ impl<S: squeue::EntryMarker, C: cqueue::EntryMarker> Builder<S, C> {
     /// io_uring_setup(2) and mmap(2) say.
     pub fn try_build(&self, entries: u32) -> Result<IoUring<S, C>, SetupError> {
         let mut params = self.params;
+        params.flags &= !self.optional.intersection(UNUSABLE).bits();
         let explain = |errno| SetupError::explain(&self.calls, errno, entries, &self.params);
+        if params.setup_flags().intersects(UNUSABLE) {
+            return Err(explain(Errno::INVAL));
+        }
         let kernel = loop {
             let flags = params.setup_flags();
             let missing = match Kernel::new(self.calls, self.source_for(flags), entries, params) {
@@ -131,7 +135,8 @@ impl<S: squeue::EntryMarker, C: cqueue::EntryMarker> Builder<S, C> {
         self.flags(flags)
     }
 
-    /// Adds setup flags as they are, for those that have no method of their own here.
+    /// Adds setup flags as they are, for those that have no method of their own here. `SQ_REWIND` (Linux 7.0) is
+    /// refused: the queues of this crate run on, and the kernel would execute old entries again.
     pub fn flags(&mut self, flags: SetupFlags) -> &mut Self {
         self.params.flags |= flags.bits();
         self

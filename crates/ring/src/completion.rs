@@ -159,7 +159,7 @@ impl<'a, E: EntryMarker> CompletionQueue<'a, E> {
     ///
     /// # Safety
     ///
-    /// The status must not be used after the ring is gone.
+    /// The status must not be used after the ring is gone, or was [resized](crate::IoUring::resize).
     #[must_use]
     pub unsafe fn status(&self) -> CompletionStatus {
         // SAFETY: the ring, and with it its memory, outlives the status (this function's contract).

@@ -19,6 +19,30 @@ pub fn io_uring_group() -> Option<i64> {
     read("/proc/sys/kernel/io_uring_group")
 }
 
+/// Whether a sysctl of this value is what forbids io_uring to the calling thread: at 1 it does not forbid it to
+/// `CAP_SYS_ADMIN` (outside of any user namespace) and to the group.
+pub(crate) fn sysctl_forbids(value: u8) -> bool {
+    let status = fs::read_to_string("/proc/thread-self/status").unwrap_or_default();
+    let namespace = fs::read_to_string("/proc/thread-self/uid_map").unwrap_or_default();
+    forbids(value, &status, &namespace, io_uring_group())
+}
+
+fn forbids(value: u8, status: &str, uid_map: &str, group: Option<i64>) -> bool {
+    const CAP_SYS_ADMIN: u32 = 21;
+    // The first namespace maps every number to itself.
+    let is_first = uid_map.split_whitespace().eq(["0", "0", "4294967295"]);
+    let field = |name| status.lines().find_map(|line| line.strip_prefix(name));
+    let effective = field("CapEff:").and_then(|caps| u64::from_str_radix(caps.trim(), 16).ok());
+    let is_admin = is_first && effective.is_some_and(|caps| caps >> CAP_SYS_ADMIN & 1 == 1);
+    let groups = ["Gid:", "Groups:"].into_iter().filter_map(field).flat_map(str::split_whitespace);
+    let is_member = group.is_some_and(|group| groups.into_iter().any(|one| one.parse() == Ok(group)));
+    match value {
+        0 => false,
+        1 => !is_admin && !is_member,
+        _ => true,
+    }
+}
+
 /// Whether a seccomp filter is in force for the calling thread, as in most containers.
 #[must_use]
 pub fn seccomp_filter() -> bool {
@@ -28,4 +52,34 @@ pub fn seccomp_filter() -> bool {
 
 fn read<T: FromStr>(path: &str) -> Option<T> {
     fs::read_to_string(path).ok()?.trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FIRST: &str = "         0          0 4294967295\n";
+    const ROOT: &str = "Gid:\t0\t0\t0\t0\nGroups:\t0 \nCapEff:\t000001ffffffffff\n";
+    const USER: &str = "Gid:\t1000\t1000\t1000\t1000\nGroups:\t4 27 990 \nCapEff:\t0000000000000000\n";
+
+    #[test]
+    fn the_sysctl_forbids_by_its_value() {
+        assert!(!forbids(0, USER, FIRST, Some(-1)));
+        assert!(forbids(1, USER, FIRST, Some(-1)));
+        assert!(forbids(2, ROOT, FIRST, Some(0)));
+    }
+
+    #[test]
+    fn the_sysctl_leaves_administrators_and_a_group_alone_at_one() {
+        assert!(!forbids(1, ROOT, FIRST, Some(-1)));
+        assert!(forbids(1, ROOT, "0 100000 65536", Some(-1)), "the root of a container");
+        assert!(!forbids(1, USER, FIRST, Some(990)));
+        assert!(!forbids(1, USER, FIRST, Some(1000)));
+        assert!(forbids(1, USER, FIRST, Some(99)));
+    }
+
+    #[test]
+    fn what_cannot_be_read_exempts_nobody() {
+        assert!(forbids(1, "", "", None));
+    }
 }

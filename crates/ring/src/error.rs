@@ -12,12 +12,12 @@ use rustix::io::Errno;
 use rustix::process::{Resource, getrlimit};
 
 use crate::environment;
-use crate::kernel::{self, SystemCalls, probe_flag};
+use crate::kernel::{self, SystemCalls, plain_ring, probe_flag};
 
 /// The most entries that a submission queue may have (`IORING_MAX_ENTRIES`).
-const MAX_ENTRIES: u32 = 32_768;
+pub(crate) const MAX_ENTRIES: u32 = 32_768;
 /// The most entries that a completion queue may have (`IORING_MAX_CQ_ENTRIES`).
-const MAX_CQ_ENTRIES: u32 = 2 * MAX_ENTRIES;
+pub(crate) const MAX_CQ_ENTRIES: u32 = 2 * MAX_ENTRIES;
 
 /// Pairs of which the first is refused without one of the second.
 const NEEDS: [(SetupFlags, SetupFlags); 6] = [
@@ -39,6 +39,10 @@ const EXCLUDES: [(SetupFlags, SetupFlags); 6] = [
     (SetupFlags::SQ_REWIND, SetupFlags::SQPOLL),
 ];
 
+/// Flags under which the queues are not what [`SubmissionQueue`](crate::SubmissionQueue) takes them for: with
+/// `SQ_REWIND` the kernel reads the entries from the first slot on at every call, whatever was consumed before.
+pub(crate) const UNUSABLE: SetupFlags = SetupFlags::SQ_REWIND;
+
 /// A ring could not be set up: the errno, the cause as far as this machine shows it, and the remedy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -49,7 +53,8 @@ pub enum SetupError {
         /// The value of the sysctl.
         value: u8,
     },
-    /// `EPERM` or `EACCES`, and a seccomp filter is in force: a container's or a service's profile.
+    /// `EPERM` or `EACCES`, or `EINVAL` even for the plainest ring, and a seccomp filter is in force: a container's
+    /// or a service's profile.
     ForbiddenBySeccomp {
         /// What the filter answered.
         errno: Errno,
@@ -104,6 +109,11 @@ pub enum SetupError {
         /// Both.
         flags: SetupFlags,
     },
+    /// Flags that the queues of this crate do not go with, whatever the kernel says (`EINVAL`).
+    FlagsUnusable {
+        /// The flags.
+        flags: SetupFlags,
+    },
     /// Anything else that io_uring_setup(2) or mmap(2) answered.
     Other {
         /// The answer.
@@ -145,7 +155,8 @@ impl SetupError {
             Self::Entries { .. }
             | Self::FlagsUnknown { .. }
             | Self::FlagNeeds { .. }
-            | Self::FlagsExclude { .. } => Errno::INVAL,
+            | Self::FlagsExclude { .. }
+            | Self::FlagsUnusable { .. } => Errno::INVAL,
         }
     }
 }
@@ -211,6 +222,9 @@ impl Display for SetupError {
             Self::FlagsExclude { flags } => {
                 write!(f, "the setup flags {flags:?} exclude each other (EINVAL)")
             }
+            Self::FlagsUnusable { flags } => {
+                write!(f, "the setup flags {flags:?} do not go with the queues of this crate (EINVAL); leave them out")
+            }
             Self::Other { errno } => write!(f, "the ring could not be set up: {errno}"),
         }
     }
@@ -227,7 +241,9 @@ impl From<SetupError> for io::Error {
 
 fn forbidden(errno: Errno) -> SetupError {
     match environment::io_uring_disabled() {
-        Some(value @ 1..) if errno == Errno::PERM => SetupError::DisabledBySysctl { value },
+        Some(value) if errno == Errno::PERM && environment::sysctl_forbids(value) => {
+            SetupError::DisabledBySysctl { value }
+        }
         _ if environment::seccomp_filter() => SetupError::ForbiddenBySeccomp { errno },
         _ => SetupError::Forbidden { errno },
     }
@@ -239,6 +255,9 @@ fn invalid(calls: &SystemCalls, entries: u32, params: &Params) -> SetupError {
     let clamp = flags.contains(SetupFlags::CLAMP);
     if entries == 0 || (entries > MAX_ENTRIES && !clamp) {
         return SetupError::Entries { asked: entries, most: MAX_ENTRIES, queue: "submission" };
+    }
+    if flags.intersects(UNUSABLE) {
+        return SetupError::FlagsUnusable { flags: flags & UNUSABLE };
     }
     if flags.contains(SetupFlags::CQSIZE) {
         let asked = params.cq_entries;
@@ -255,6 +274,12 @@ fn invalid(calls: &SystemCalls, entries: u32, params: &Params) -> SetupError {
         if flags.contains(one | other) {
             return SetupError::FlagsExclude { flags: one | other };
         }
+    }
+    let errno = Errno::INVAL;
+    if plain_ring(calls) == Err(errno) {
+        // It is not for the flags, then.
+        let filtered = environment::seccomp_filter();
+        return if filtered { SetupError::ForbiddenBySeccomp { errno } } else { SetupError::Other { errno } };
     }
     let unknown =
         flags.iter().filter(|flag| !probe_flag(calls, *flag)).fold(SetupFlags::empty(), |all, one| all | one);

@@ -11,6 +11,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use annulus_abi::{Backend, Params, RingMemory, SetupFlags, SqRingFlags};
 use rustix::io::Errno;
 
+use crate::error::UNUSABLE;
 use crate::kernel::Kernel;
 use crate::shared::SharedBackend;
 use crate::submitter::RingState;
@@ -71,9 +72,13 @@ impl<S: squeue::EntryMarker, C: cqueue::EntryMarker> IoUring<S, C> {
     ///
     /// # Errors
     ///
-    /// `EINVAL` if the entries of its queues are not of the sizes of `S` and `C`.
+    /// `EINVAL` if the entries of its queues are not of the sizes of `S` and `C`, or its queue starts from the
+    /// first slot at every call (`IORING_SETUP_SQ_REWIND`).
     pub fn from_backend(backend: Box<dyn Backend>) -> Result<Self, Errno> {
         let memory = backend.memory();
+        if backend.params().setup_flags().intersects(UNUSABLE) {
+            return Err(Errno::INVAL);
+        }
         if memory.sqe_size() != size_of::<S>() || memory.cqe_size() != size_of::<C::Slot>() {
             return Err(Errno::INVAL);
         }

@@ -157,7 +157,8 @@ impl SubmissionQueue<'_, Entry> {
     ///
     /// # Safety
     ///
-    /// That of [`push`](Self::push); and the ring is a mixed one, and the opcode one of the `*128`.
+    /// That of [`push`](Self::push); and the ring is a mixed one, and the opcode one of the `*128`. Nor is half of it
+    /// taken back: [`pop`](Self::pop) takes one slot, so twice or not at all.
     pub unsafe fn push_wide(&mut self, entry: &Entry128) -> Result<(), PushError> {
         let filler = opcode::Nop::new().build().flags(Flags::SKIP_SUCCESS);
         if self.end.push_wide(entry, &filler) { Ok(()) } else { Err(PushError) }

@@ -371,3 +371,60 @@ fn a_polling_thread_submits_sleeps_and_is_woken() {
         }
     }
 }
+
+unsafe fn refused(_entries: u32, _params: *mut annulus::abi::Params) -> Result<RawFd, Errno> {
+    Err(Errno::INVAL)
+}
+
+#[test]
+fn a_filter_that_answers_invalid_is_not_blamed_on_the_flags() {
+    let mut builder = builder();
+    // SAFETY: the table behaves as the system calls do behind such a filter.
+    unsafe { builder.system_calls(SystemCalls { setup: refused, ..SystemCalls::LINUX }) };
+    let error = builder.setup_clamp().try_build(8).unwrap_err();
+    let expected = if annulus::environment::seccomp_filter() {
+        SetupError::ForbiddenBySeccomp { errno: Errno::INVAL }
+    } else {
+        SetupError::Other { errno: Errno::INVAL }
+    };
+    assert_eq!(error, expected);
+}
+
+/// A kernel of the future: takes `SQ_REWIND`, and says that it is in force.
+unsafe fn rewinding(entries: u32, params: *mut annulus::abi::Params) -> Result<RawFd, Errno> {
+    // SAFETY: the parameters of `setup` are readable and writable.
+    let params = unsafe { &mut *params };
+    let rewind = params.flags & SetupFlags::SQ_REWIND.bits();
+    params.flags &= !rewind;
+    // SAFETY: passed on.
+    let fd = unsafe { (SystemCalls::LINUX.setup)(entries, params) };
+    params.flags |= rewind;
+    fd
+}
+
+#[test]
+fn a_queue_that_the_kernel_reads_from_the_start_each_time_is_refused() {
+    // Its old entries would be executed again, with memory that was freed long ago.
+    let table = SystemCalls { setup: rewinding, ..SystemCalls::LINUX };
+    let mut wanted = builder();
+    // SAFETY: the table behaves as the system calls do, but for a flag that does not come to them.
+    unsafe { wanted.system_calls(table) };
+    let error = wanted.flags(SetupFlags::SQ_REWIND).try_build(8).unwrap_err();
+    assert_eq!(error, SetupError::FlagsUnusable { flags: SetupFlags::SQ_REWIND });
+    let mut optional = builder();
+    // SAFETY: as above.
+    unsafe { optional.system_calls(table) };
+    let ring = optional.optional(SetupFlags::SQ_REWIND).build(8).unwrap();
+    assert!(!ring.params().setup_flags().contains(SetupFlags::SQ_REWIND));
+}
+
+#[test]
+fn a_number_of_entries_that_there_cannot_be_takes_no_memory() {
+    let mut builder = builder();
+    builder.setup_no_mmap();
+    assert_eq!(builder.memory_size(u32::MAX), builder.memory_size(32_768));
+    let error = builder.try_build(u32::MAX).unwrap_err();
+    assert_eq!(error, SetupError::Entries { asked: u32::MAX, most: 32_768, queue: "submission" });
+    let error = builder.setup_cqsize(u32::MAX).try_build(8).unwrap_err();
+    assert_eq!(error, SetupError::Entries { asked: u32::MAX, most: 65_536, queue: "completion" });
+}

@@ -27,7 +27,7 @@ use rustix::io::Errno;
 pub use calls::{SharedMemory, SystemCalls};
 use mapping::Mappings;
 pub(crate) use mapping::memory_size;
-pub(crate) use probe_flag::probe_flag;
+pub(crate) use probe_flag::{plain_ring, probe_flag};
 use register::register;
 pub(crate) use register::register_sized;
 use registered::Registration;

@@ -33,3 +33,15 @@ pub(crate) fn probe_flag(calls: &SystemCalls, flag: SetupFlags) -> bool {
         Err(errno) => errno != Errno::INVAL,
     }
 }
+
+/// Whether there is a ring to be had at all: the smallest, without flags. Leaves nothing behind.
+///
+/// # Errors
+///
+/// Those of io_uring_setup(2).
+pub(crate) fn plain_ring(calls: &SystemCalls) -> Result<(), Errno> {
+    let fd = setup(calls, 1, &mut Params::default())?;
+    // SAFETY: the descriptor was opened just now, and nothing was made of it.
+    unsafe { (calls.close)(fd) };
+    Ok(())
+}

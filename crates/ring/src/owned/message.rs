@@ -2,6 +2,7 @@
 #![allow(unsafe_code, reason = "names headers, buffers and addresses that the operation owns")]
 
 use std::fmt;
+use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 use std::ptr;
 
 use rustix::io::Errno;
@@ -126,12 +127,15 @@ pub struct Received {
     pub address: Option<SocketAddrAny>,
     /// `MSG_*` of the message: `MSG_TRUNC`, `MSG_CTRUNC`, ...
     pub flags: i32,
-    /// The control data.
+    /// The control data. Numbers of descriptors in it are those of [`descriptors`](Self::descriptors).
     pub control: Vec<u8>,
+    /// The descriptors that came with the message (`SCM_RIGHTS`, `SCM_PIDFD`), in order, with `FD_CLOEXEC`. What
+    /// nobody takes out is closed, also if the message comes when nobody wants it any more.
+    pub descriptors: Vec<OwnedFd>,
 }
 
 impl Received {
-    /// The control messages one by one. Descriptors among them (`SCM_RIGHTS`) are the caller's to close.
+    /// The control messages one by one.
     #[must_use]
     pub fn control_messages(&self) -> ControlMessages<'_> {
         ControlMessages::new(&self.control)
@@ -179,7 +183,9 @@ unsafe impl<B: BufferMut> Operation for RecvMsg<B> {
         self.header.set_control(self.control.as_mut_ptr(), self.control.len());
         self.header.0.msg_name = self.address.storage().cast();
         self.header.0.msg_namelen = self.address.len;
-        opcode::RecvMsg::new(self.handle.target(), &raw mut self.header.0).flags(self.flags).build()
+        // A descriptor that is received is to be inherited only if the program says so later.
+        let flags = self.flags | libc::MSG_CMSG_CLOEXEC.cast_unsigned();
+        opcode::RecvMsg::new(self.handle.target(), &raw mut self.header.0).flags(flags).build()
     }
 
     unsafe fn complete(mut self, cqe: &cqueue::Entry) -> Self::Output {
@@ -189,11 +195,33 @@ unsafe impl<B: BufferMut> Operation for RecvMsg<B> {
             unsafe { self.pieces.filled(&mut self.buffers, len) };
             self.address.len = self.header.0.msg_namelen;
             self.control.truncate(self.header.0.msg_controllen as _);
-            let flags = self.header.0.msg_flags;
-            Received { len, address: self.address.read(), flags, control: self.control }
+            let flags = self.header.0.msg_flags & !libc::MSG_CMSG_CLOEXEC;
+            // SAFETY: the kernel wrote this control data, just now, and it is read for descriptors this once.
+            let descriptors = unsafe { descriptors(&self.control) };
+            Received { len, address: self.address.read(), flags, control: self.control, descriptors }
         });
         (received, self.buffers)
     }
+}
+
+/// The descriptors in control data.
+///
+/// # Safety
+///
+/// The kernel wrote it for a message that was received into this process, and nobody else takes them.
+unsafe fn descriptors(control: &[u8]) -> Vec<OwnedFd> {
+    /// Of a socket with `SO_PASSPIDFD`: the sender. Linux 6.5.
+    const SCM_PIDFD: i32 = 4;
+    ControlMessages::new(control)
+        .filter(|message| message.level == libc::SOL_SOCKET)
+        .filter(|message| matches!(message.kind, libc::SCM_RIGHTS | SCM_PIDFD))
+        .flat_map(|message| message.data.as_chunks().0)
+        .map(|number| RawFd::from_ne_bytes(*number))
+        // Instead of a pidfd there may be an error.
+        .filter(|fd| *fd >= 0)
+        // SAFETY: the contract of this function.
+        .map(|fd| unsafe { OwnedFd::from_raw_fd(fd) })
+        .collect()
 }
 
 impl<B> fmt::Debug for SendMsg<B> {

@@ -53,7 +53,11 @@ impl Inbound {
         if self.in_doubt.get() == 0 {
             return Poll::Ready(());
         }
-        self.waiting.borrow_mut().push(cx.waker().clone());
+        let mut waiting = self.waiting.borrow_mut();
+        // A future that is polled for another reason waits once all the same.
+        if !waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
+            waiting.push(cx.waker().clone());
+        }
         Poll::Pending
     }
 
