@@ -100,7 +100,9 @@ fn harmless(opcode: u8) -> Entry {
             raw.addr(super::net::message(&[Buffer::new(8)]).addr()).len(1)
         }
         IORING_OP_POLL_REMOVE | IORING_OP_TIMEOUT_REMOVE | IORING_OP_ASYNC_CANCEL => raw.addr(404),
-        IORING_OP_TIMEOUT | IORING_OP_LINK_TIMEOUT => raw.addr(Kept::new(Timespec::new()).addr()).len(1),
+        IORING_OP_TIMEOUT => raw.addr(Kept::new(Timespec::new()).addr()).len(1),
+        // So far off that its request is always first.
+        IORING_OP_LINK_TIMEOUT => raw.addr(Kept::new(Timespec::new().sec(1_000_000)).addr()).len(1),
         IORING_OP_CONNECT | IORING_OP_BIND => raw.addr(page).off(16),
         IORING_OP_OPENAT | IORING_OP_UNLINKAT | IORING_OP_MKDIRAT => raw.addr(nowhere()),
         IORING_OP_OPENAT2 => raw.addr(nowhere()).off(Kept::new(OpenHow::new()).addr()).len(24),
