@@ -22,7 +22,6 @@
 #![allow(unsafe_code, reason = "shared memory is reached through pointers; RingMemory::new checks them all")]
 
 use core::fmt;
-use core::marker::PhantomData;
 use core::mem::{align_of, size_of};
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU32, Ordering, fence};
@@ -287,7 +286,8 @@ impl RingMemory {
         let tail = at(self.sq_tail).load(Ordering::Relaxed);
         // Acquire pairs with the back end's Release: it has read the slots below the head.
         let head = at(self.sq_head).load(Ordering::Acquire);
-        SqProducer { memory: self, head, tail, published: tail, entry: PhantomData }
+        let (slots, mask) = (self.sqes.cast(), self.sq_entries - 1);
+        SqProducer { memory: self, slots, mask, head, tail, published: tail }
     }
 
     /// The program's end of the completion queue.
@@ -307,7 +307,8 @@ impl RingMemory {
         let head = at(self.cq_head).load(Ordering::Relaxed);
         // Acquire pairs with the back end's Release: the entries below the tail are whole.
         let tail = at(self.cq_tail).load(Ordering::Acquire);
-        CqConsumer { memory: self, head, tail, published: head, entry: PhantomData }
+        let (slots, mask) = (self.cqes.cast(), self.cq_entries - 1);
+        CqConsumer { memory: self, slots, mask, head, tail, published: head }
     }
 
     /// Bytes from one submission queue entry to the next: 64 or 128.
@@ -327,11 +328,19 @@ impl RingMemory {
 #[derive(Debug)]
 pub struct SqProducer<'m, E: Slot> {
     memory: &'m RingMemory,
+    /// The entries, and what leaves of an index the number of a slot: copied out of `memory`, as the compiler
+    /// cannot know that no entry is written over it.
+    slots: NonNull<E>,
+    mask: u32,
     head: u32,
     tail: u32,
     published: u32,
-    entry: PhantomData<E>,
 }
+
+// SAFETY: `slots` is a part of the memory that `RingMemory` may be sent with; entries are plain data.
+unsafe impl<E: Slot + Send> Send for SqProducer<'_, E> {}
+// SAFETY: as above; through a shared reference nothing is written.
+unsafe impl<E: Slot + Sync> Sync for SqProducer<'_, E> {}
 
 impl<'m, E: Slot> SqProducer<'m, E> {
     /// Copies an entry into the next slot. `false`, and nothing done, if the queue is full.
@@ -361,9 +370,8 @@ impl<'m, E: Slot> SqProducer<'m, E> {
     /// there is no room.
     pub fn push_wide<W: Slot>(&mut self, entry: &W, filler: &E) -> bool {
         const { assert!(size_of::<W>() == 2 * size_of::<E>(), "a wide entry takes two slots") };
-        let last = self.memory.sq_entries - 1;
-        let at_the_end = self.tail & last == last;
-        if self.memory.sq_entries < 2 || self.room() < 2 + u32::from(at_the_end) {
+        let at_the_end = self.tail & self.mask == self.mask;
+        if self.mask == 0 || self.room() < 2 + u32::from(at_the_end) {
             return false;
         }
         if at_the_end {
@@ -422,14 +430,14 @@ impl<'m, E: Slot> SqProducer<'m, E> {
     #[must_use]
     #[inline]
     pub const fn is_full(&self) -> bool {
-        self.len() >= self.memory.sq_entries
+        self.len() > self.mask
     }
 
     /// Free slots, as far as known.
     #[must_use]
     #[inline]
     pub const fn room(&self) -> u32 {
-        self.memory.sq_entries.saturating_sub(self.len())
+        (self.mask + 1).saturating_sub(self.len())
     }
 
     /// The memory that this is an end of.
@@ -450,10 +458,10 @@ impl<'m, E: Slot> SqProducer<'m, E> {
     /// Where the entry at the tail lies.
     #[inline]
     const fn slot(&self) -> NonNull<E> {
-        let index = (self.tail & (self.memory.sq_entries - 1)) as usize;
+        let index = (self.tail & self.mask) as usize;
         // SAFETY: a masked index lies below `sq_entries`, and that many entries of E's size (the
         // contract of `sq_producer`) lie here, as `new` checked.
-        unsafe { self.memory.sqes.cast::<E>().add(index) }
+        unsafe { self.slots.add(index) }
     }
 }
 
@@ -469,11 +477,19 @@ impl<E: Slot> Drop for SqProducer<'_, E> {
 #[derive(Debug)]
 pub struct CqConsumer<'m, E: Slot> {
     memory: &'m RingMemory,
+    /// The entries, and what leaves of an index the number of a slot: copied out of `memory`, as the compiler
+    /// cannot know that nothing writes over it.
+    slots: NonNull<E>,
+    mask: u32,
     head: u32,
     tail: u32,
     published: u32,
-    entry: PhantomData<E>,
 }
+
+// SAFETY: `slots` is a part of the memory that `RingMemory` may be sent with; entries are plain data.
+unsafe impl<E: Slot + Send> Send for CqConsumer<'_, E> {}
+// SAFETY: as above; through a shared reference nothing is written.
+unsafe impl<E: Slot + Sync> Sync for CqConsumer<'_, E> {}
 
 impl<'m, E: Slot> CqConsumer<'m, E> {
     /// Copies out the oldest entry and moves past it.
@@ -493,17 +509,16 @@ impl<'m, E: Slot> CqConsumer<'m, E> {
     #[must_use]
     #[inline]
     pub fn ready(&self) -> (&[E], &[E]) {
-        let first = (self.head & (self.memory.cq_entries - 1)) as usize;
+        let first = (self.head & self.mask) as usize;
         let len = self.len() as usize;
-        let before_end = len.min(self.memory.cq_entries as usize - first);
-        let start = self.memory.cqes.cast::<E>();
+        let before_end = len.min(self.mask as usize + 1 - first);
         // SAFETY: a masked index lies inside the ring.
-        let from = unsafe { start.add(first) };
+        let from = unsafe { self.slots.add(first) };
         // SAFETY: the slice ends at the ring's end at the latest; its entries are whole, and stay
         // untouched while `self` is borrowed, as only `&mut self` publishes the head.
         let older = unsafe { core::slice::from_raw_parts(from.as_ptr(), before_end) };
         // SAFETY: as above; this is what wrapped around to the ring's start.
-        let newer = unsafe { core::slice::from_raw_parts(start.as_ptr(), len - before_end) };
+        let newer = unsafe { core::slice::from_raw_parts(self.slots.as_ptr(), len - before_end) };
         (older, newer)
     }
 
@@ -538,7 +553,7 @@ impl<'m, E: Slot> CqConsumer<'m, E> {
     #[inline]
     pub fn len(&self) -> u32 {
         // The bound holds against a back end that breaks the protocol.
-        self.tail.wrapping_sub(self.head).min(self.memory.cq_entries)
+        self.tail.wrapping_sub(self.head).min(self.mask + 1)
     }
 
     /// Whether nothing is there, as far as known.
@@ -558,10 +573,10 @@ impl<'m, E: Slot> CqConsumer<'m, E> {
     /// Where the entry of this index lies.
     #[inline]
     const fn slot(&self, index: u32) -> NonNull<E> {
-        let index = (index & (self.memory.cq_entries - 1)) as usize;
+        let index = (index & self.mask) as usize;
         // SAFETY: a masked index lies below `cq_entries`, and that many entries of E's size (the
         // contract of `cq_consumer`) lie here, as `new` checked.
-        unsafe { self.memory.cqes.cast::<E>().add(index) }
+        unsafe { self.slots.add(index) }
     }
 }
 
