@@ -2,6 +2,7 @@
 
 mod common;
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use annulus_rt::signal::{Kind, Signals, ctrl_c, terminate};
@@ -31,8 +32,10 @@ fn ctrl_c_ends_a_program_in_order() {
 #[test]
 fn every_shard_hears_of_it_even_a_busy_one() {
     alone("every_shard_hears_of_it_even_a_busy_one", || {
+        static LISTENING: AtomicUsize = AtomicUsize::new(0);
         let heard = Shards::new(3).run(|shard| async move {
             let mut signals = Signals::new(&[Kind::Interrupt, Kind::Terminate]).unwrap();
+            LISTENING.fetch_add(1, Ordering::SeqCst);
             if shard == 1 {
                 spawn(async {
                     loop {
@@ -40,13 +43,14 @@ fn every_shard_hears_of_it_even_a_busy_one() {
                     }
                 });
             }
-            // All listen by then; also the one that sends.
-            spawn(async move {
-                sleep(Duration::from_millis(200)).await;
-                if shard == 0 {
+            if shard == 0 {
+                spawn(async {
+                    while LISTENING.load(Ordering::SeqCst) < 3 {
+                        sleep(Duration::from_millis(1)).await;
+                    }
                     send(Signal::TERM);
-                }
-            });
+                });
+            }
             timeout(Duration::from_secs(20), signals.next()).await.unwrap().unwrap()
         });
         assert_eq!(heard.unwrap(), [Kind::Terminate; 3]);

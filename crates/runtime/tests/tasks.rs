@@ -252,14 +252,19 @@ fn blocking_work_runs_elsewhere_and_comes_back() {
 
             // Two run, four wait, the next is refused.
             let gate = Arc::new(std::sync::Barrier::new(3));
+            let started = Arc::new(AtomicUsize::new(0));
             let running: Vec<_> = (0..2)
                 .map(|_| {
-                    let gate = gate.clone();
-                    unblock(move || gate.wait())
+                    let (gate, started) = (gate.clone(), started.clone());
+                    unblock(move || {
+                        started.fetch_add(1, Ordering::SeqCst);
+                        gate.wait()
+                    })
                 })
                 .collect();
-            // Until both threads have taken their closure; a slow machine is given time.
-            sleep(Duration::from_millis(50)).await;
+            while started.load(Ordering::SeqCst) < 2 {
+                sleep(Duration::from_millis(1)).await;
+            }
             let mut all: Vec<_> = (0..4_u32).map(|at| unblock(move || at)).collect();
             let refused = unblock(|| 9).await;
             assert!(matches!(refused, Err(JoinError::Refused)), "{refused:?}");

@@ -74,3 +74,40 @@ fn a_pool_whose_ring_is_refused_later_goes_on_without() {
         })
         .unwrap();
 }
+
+#[test]
+fn a_receive_waits_while_a_dropped_one_may_still_take_bytes_that_come_first() {
+    crate::run(async {
+        let (near, far) = pair().await;
+        let mut receiver = far.receiver();
+        let inbound = receiver.inbound.clone();
+        inbound.doubt();
+        near.send_all("later").await.0.unwrap();
+        assert!(timeout(Duration::from_millis(30), receiver.next()).await.is_err());
+        assert!(timeout(Duration::from_millis(30), far.recv(vec![0; 5])).await.is_err());
+        let waits = spawn(async move { far.recv_exact(vec![0; 12]).await });
+        crate::yield_now().await;
+        inbound.keep(b"earlier");
+        inbound.settle();
+        let (result, all) = waits.await.unwrap();
+        result.unwrap();
+        assert_eq!(all, b"earlierlater");
+    })
+    .unwrap();
+}
+
+#[test]
+fn an_error_that_a_dropped_receive_was_told_of_is_told_again_after_its_bytes() {
+    crate::run(async {
+        let (_near, far) = pair().await;
+        let inbound = far.receiver().inbound.clone();
+        inbound.keep(b"rest");
+        inbound.keep_error(libc::ECANCELED);
+        inbound.keep_error(libc::ECONNRESET);
+        let (result, rest) = far.recv(vec![0; 9]).await;
+        assert_eq!((result.unwrap(), rest), (4, b"rest".to_vec()));
+        let (result, _) = far.recv(vec![0; 9]).await;
+        assert_eq!(result.unwrap_err().raw_os_error(), Some(libc::ECONNRESET));
+    })
+    .unwrap();
+}
