@@ -23,7 +23,6 @@ struct Arguments {
 enum Command {
     /// Tell what this machine's io_uring offers, or why it is not to be had.
     Probe(probe::Arguments),
-    /// Serve files and photographs over HTTP.
     Serve(Box<serve::Arguments>),
 }
 

@@ -19,7 +19,7 @@ use annulus_serve::{Config, LogTarget, Server};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tempfile::TempDir;
 
-/// Serve a directory over HTTP: files, ranges, listings.
+/// Serve files and photographs over HTTP.
 ///
 /// Symbolic links and names that begin with a dot do not exist unless you say so. Ctrl-C or SIGTERM lets running
 /// downloads finish; a second one ends at once.
@@ -97,10 +97,17 @@ const MIN_RATE_GRACE: Duration = Duration::from_secs(10);
 pub(crate) fn run(arguments: &Arguments) -> ExitCode {
     raise_descriptor_limit();
     let outcome = rt::run(async {
-        let mut signals = Signals::new(&[Kind::Interrupt, Kind::Terminate])?;
         match &arguments.directory {
-            Some(directory) => serve(arguments, directory, &mut signals).await,
-            None => demo(arguments, &mut signals).await,
+            Some(directory) => {
+                let mut signals = Signals::new(&[Kind::Interrupt, Kind::Terminate])?;
+                serve(arguments, directory, &mut signals).await
+            }
+            None => {
+                // A terminal that is closed must not leave the album behind. Otherwise SIGHUP keeps its meaning, so that
+                // nohup(1) works.
+                let mut signals = Signals::new(&[Kind::Interrupt, Kind::Terminate, Kind::Hangup])?;
+                demo(arguments, &mut signals).await
+            }
         }
     });
     match outcome.map_err(|error| Box::new(error).into()).and_then(|outcome: Outcome| outcome) {

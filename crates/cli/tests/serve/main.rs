@@ -362,7 +362,8 @@ fn the_demo_is_an_album_that_is_gone_afterwards() {
     client.get(&format!("/{}", photo.expect("a photograph in the first folder")), "");
     let (status, bytes) = client.response();
     assert_eq!((status, &bytes[..3]), (200, &b"\xff\xd8\xff"[..]));
-    served.signal(Signal::INT);
+    // As when its terminal is closed.
+    served.signal(Signal::HUP);
     let status = served.wait();
     assert!(is_clean(status), "{status}");
     assert_eq!(fs::read_dir(temporary.path()).expect("read").count(), 0);

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use annulus_serve::{Config, LogTarget, ServeError, Server};
 
+use rustix::process::{Signal, getpid, kill_process};
+
 use crate::site::Site;
 
 fn refused(adjust: impl FnOnce(&mut Config)) -> ServeError {
@@ -104,6 +106,22 @@ fn what_does_not_finish_in_time_is_cut_and_logged() {
     assert!(rest < 1 << 30);
     let log = std::fs::read_to_string(&log).expect("written");
     assert!(log.ends_with("ms aborted: the server ended before it was complete\n"), "{log}");
+}
+
+#[test]
+fn serving_until_a_signal_ends_with_the_signal() {
+    let root = tempfile::tempdir().expect("a directory");
+    let mut config = Config::new(root.path());
+    config.listen = "127.0.0.1:0".parse().expect("an address");
+    let mut address = None;
+    annulus_serve::serve(config, |server| {
+        drop(TcpStream::connect(server.address()).expect("it listens"));
+        address = Some(server.address());
+        // The signal is caught by now; no other test waits for one, so that it reaches this server alone.
+        kill_process(getpid(), Signal::TERM).expect("sent");
+    })
+    .expect("it ends in order");
+    assert!(TcpStream::connect(address.expect("it has started")).is_err());
 }
 
 #[test]
