@@ -6,7 +6,7 @@ use annulus::squeue::Flags;
 use rustix::event::{EventfdFlags, eventfd};
 
 use super::tools::{fd, feed, nop, pipe, read};
-use crate::harness::{Bench, Buffer, Need, Outcome, Rig, cases};
+use crate::harness::{Bench, Buffer, Need, Outcome, cases};
 
 cases! {
     Every an_eventfd_counts_up_with_completions;
@@ -31,7 +31,7 @@ fn an_eventfd_is_not_told_of_successes_that_are_skipped(bench: &Bench<'_>) -> Ou
     rig.push(nop().flags(Flags::SKIP_SUCCESS));
     rig.ring().submitter().register_eventfd(fd(&event).0).expect("an eventfd");
     rig.submit();
-    until_taken(&mut rig);
+    rig.until_taken();
     assert_eq!(count(&event), None);
     Ok(())
 }
@@ -85,11 +85,5 @@ fn count(event: &OwnedFd) -> Option<u64> {
             assert_eq!(read, Ok(8));
             Some(u64::from_ne_bytes(bytes))
         }
-    }
-}
-
-fn until_taken(rig: &mut Rig) {
-    while !rig.ring_mut().submission().is_empty() {
-        std::thread::yield_now();
     }
 }

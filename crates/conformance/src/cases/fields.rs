@@ -94,7 +94,7 @@ fn harmless(opcode: u8) -> Entry {
     let raw = Raw::new(opcode).fd(-1);
     let raw = match opcode {
         IORING_OP_READV | IORING_OP_WRITEV | IORING_OP_READV_FIXED | IORING_OP_WRITEV_FIXED => {
-            raw.addr(Kept::new(super::net::iovec(&Buffer::new(8))).addr()).len(1)
+            raw.addr(Kept::new(Buffer::new(8).iovec()).addr()).len(1)
         }
         IORING_OP_SENDMSG | IORING_OP_RECVMSG | IORING_OP_SENDMSG_ZC => {
             raw.addr(super::net::message(&[Buffer::new(8)]).addr()).len(1)

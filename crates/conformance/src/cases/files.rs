@@ -76,7 +76,7 @@ fn a_write_with_append_goes_to_the_end(bench: &Bench<'_>) -> Outcome {
 
 fn a_vectored_read_fills_one_buffer_after_the_other(bench: &Bench<'_>) -> Outcome {
     let (file, first, second) = (file(b"0123456789"), Buffer::new(4), Buffer::new(4));
-    let iovecs = Kept::slice(&[iovec(&first), iovec(&second)]);
+    let iovecs = Kept::slice(&[first.iovec(), second.iovec()]);
     let entry = opcode::Readv::new(fd(&file), iovecs.ptr(), 2).offset(1).build();
     assert_eq!(bench.rig()?.result(entry), 8);
     assert_eq!((first.bytes(), second.bytes()), (b"1234".to_vec(), b"5678".to_vec()));
@@ -85,7 +85,7 @@ fn a_vectored_read_fills_one_buffer_after_the_other(bench: &Bench<'_>) -> Outcom
 
 fn a_vectored_write_empties_one_buffer_after_the_other(bench: &Bench<'_>) -> Outcome {
     let (file, first, second) = (file(b""), Buffer::of(b"abc"), Buffer::of(b"defg"));
-    let iovecs = Kept::slice(&[iovec(&first), iovec(&second)]);
+    let iovecs = Kept::slice(&[first.iovec(), second.iovec()]);
     let entry = opcode::Writev::new(fd(&file), iovecs.ptr(), 2).offset(1).build();
     assert_eq!(bench.rig()?.result(entry), 7);
     assert_eq!(contents(&file), b"\0abcdefg");
@@ -192,10 +192,6 @@ fn a_read_of_a_device_completes(bench: &Bench<'_>) -> Outcome {
 
 fn sink() -> File {
     File::options().write(true).open("/dev/null").expect("a sink")
-}
-
-fn iovec(buffer: &Buffer) -> libc::iovec {
-    libc::iovec { iov_base: buffer.ptr().cast(), iov_len: buffer.len() as usize }
 }
 
 fn contents(file: &File) -> Vec<u8> {

@@ -222,7 +222,7 @@ fn a_send_to_nobody_fails_with_epipe_and_no_signal(bench: &Bench<'_>) -> Outcome
 fn a_vectored_send_sends_all_buffers(bench: &Bench<'_>) -> Outcome {
     bench.needs([Need::Since(6, 17, "IORING_SEND_VECTORIZED")])?;
     let (mut pair, parts) = (UnixStream::pair().expect("sockets"), [Buffer::of(b"abc"), Buffer::of(b"defg")]);
-    let iovecs = Kept::slice(&parts.map(|part| iovec(&part)));
+    let iovecs = Kept::slice(&parts.map(|part| part.iovec()));
     let entry = opcode::SendVectored::new(fd(&pair.0), iovecs.ptr(), 2).build();
     assert_eq!(bench.rig()?.result(entry), 7);
     let mut bytes = [0; 7];
@@ -245,13 +245,9 @@ pub(super) fn address(address: SocketAddr) -> libc::sockaddr_in {
     }
 }
 
-pub(super) fn iovec(buffer: &Buffer) -> libc::iovec {
-    libc::iovec { iov_base: buffer.ptr().cast(), iov_len: buffer.len() as usize }
-}
-
 /// A message header over these buffers, without address and control data.
 pub(super) fn message(buffers: &[Buffer]) -> Kept<libc::msghdr> {
-    let iovecs: Vec<_> = buffers.iter().map(iovec).collect();
+    let iovecs: Vec<_> = buffers.iter().map(Buffer::iovec).collect();
     let iovecs = Kept::slice(&iovecs);
     crate::harness::message(iovecs.ptr(), buffers.len())
 }

@@ -40,7 +40,7 @@ fn nothing_is_ever_dropped(bench: &Bench<'_>) -> Outcome {
     for n in 0..100 {
         rig.push(nop().user_data(n));
         rig.submit();
-        wait_until_taken(&mut rig);
+        rig.until_taken();
     }
     let seen: Vec<u64> = rig.take(100).iter().map(annulus::cqueue::Entry::user_data).collect();
     assert_eq!(seen, (0..100).collect::<Vec<_>>());
@@ -87,17 +87,8 @@ fn overflown(bench: &Bench<'_>) -> Result<Rig, crate::Skip> {
     for n in 0..6 {
         rig.push(nop().user_data(n));
         rig.submit();
-        wait_until_taken(&mut rig);
+        rig.until_taken();
     }
-    while !rig.ring_mut().submission().cq_overflow() {
-        std::thread::yield_now();
-    }
+    rig.until("the overflow shows", |rig| rig.ring_mut().submission().cq_overflow());
     Ok(rig)
-}
-
-/// Until the polling thread has taken what was submitted; at once on other rings.
-fn wait_until_taken(rig: &mut Rig) {
-    while !rig.ring_mut().submission().is_empty() {
-        std::thread::yield_now();
-    }
 }

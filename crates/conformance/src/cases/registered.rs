@@ -51,7 +51,7 @@ fn pieces_of_a_registered_buffer_are_read_into_and_written_from(bench: &Bench<'_
     let (source, sink, buffer, mut rig) = (file(b"0123456789"), file(b""), Buffer::new(4096), bench.rig()?);
     rig.register_buffers(&[buffer])?;
     let pieces = [buffer.part(1000, 4), buffer.part(10, 3)];
-    let iovecs = Kept::slice(&pieces.map(|piece| super::net::iovec(&piece)));
+    let iovecs = Kept::slice(&pieces.map(|piece| piece.iovec()));
     assert_eq!(rig.result(opcode::ReadvFixed::new(fd(&source), iovecs.ptr(), 2, 0).build()), 7);
     assert_eq!((pieces[0].bytes(), pieces[1].bytes()), (b"0123".to_vec(), b"456".to_vec()));
     assert_eq!(rig.result(opcode::WritevFixed::new(fd(&sink), iovecs.ptr(), 2, 0).build()), 7);

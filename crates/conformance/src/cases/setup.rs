@@ -90,9 +90,7 @@ fn the_polling_thread_sleeps_says_so_and_is_woken(bench: &Bench<'_>) -> Outcome 
     let mut rig = bench.rig_with(|setup| setup.flags |= SetupFlags::SQPOLL)?;
     for n in 0..3 {
         assert_eq!(rig.result(nop().user_data(n)), 0);
-        while !rig.ring_mut().submission().need_wakeup() {
-            std::thread::yield_now();
-        }
+        rig.until("the thread sleeps", |rig| rig.ring_mut().submission().need_wakeup());
     }
     Ok(())
 }

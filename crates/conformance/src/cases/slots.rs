@@ -11,7 +11,7 @@ use annulus::squeue::Entry;
 use annulus::types::{Fd, Fixed};
 use rustix::event::epoll;
 
-use super::net::{ADDRESS_LEN, address, iovec, message};
+use super::net::{ADDRESS_LEN, address, message};
 use super::tools::{feed, file, pipe};
 use crate::harness::{Bench, Buffer, Kept, Need, Outcome, Rig, cases, path};
 
@@ -28,7 +28,7 @@ fn files_are_worked_on_by_their_slot(bench: &Bench<'_>) -> Outcome {
     let (file, mut rig) = (file(&[1; 8192]), bench.rig()?);
     register(&rig, &[file.as_raw_fd()]);
     let (eight, six) = (Buffer::of(&[2; 8]), Buffer::new(6));
-    let iovecs = Kept::new(iovec(&six));
+    let iovecs = Kept::new(six.iovec());
     let plain = [
         (opcode::Write::new(SLOT, eight.ptr(), 8).build(), 8),
         (opcode::Writev::new(SLOT, iovecs.ptr(), 1).build(), 6),

@@ -7,7 +7,7 @@ use annulus::abi::RecvSendFlags;
 use annulus::cqueue::Entry;
 use annulus::opcode;
 
-use super::net::{connect_to, iovec, listener, message};
+use super::net::{connect_to, listener, message};
 use super::tools::fd;
 use crate::harness::{Bench, Buffer, Kept, Need, Outcome, Rig, Skip, cases};
 
@@ -92,7 +92,7 @@ fn a_zero_copy_send_that_is_refused_completes_once(bench: &Bench<'_>) -> Outcome
 fn a_vectored_zero_copy_send_sends_all_buffers(bench: &Bench<'_>) -> Outcome {
     bench.needs([Need::Since(6, 17, "IORING_SEND_VECTORIZED")])?;
     let ((near, far), mut rig) = (connection(), bench.rig()?);
-    let iovecs = Kept::slice(&[Buffer::of(b"no "), Buffer::of(b"copies")].map(|part| iovec(&part)));
+    let iovecs = Kept::slice(&[Buffer::of(b"no "), Buffer::of(b"copies")].map(|part| part.iovec()));
     rig.push(opcode::SendZcVectored::new(fd(&near), iovecs.ptr(), 2).build().user_data(7));
     result_then_notification(&mut rig, 9);
     assert_eq!(receive(far, 9), b"no copies");

@@ -72,6 +72,12 @@ impl Buffer {
         self.len == 0
     }
 
+    /// Where and how long it is, for operations on several buffers.
+    #[must_use]
+    pub const fn iovec(&self) -> libc::iovec {
+        libc::iovec { iov_base: self.ptr().cast(), iov_len: self.len }
+    }
+
     /// The part of it that begins at `offset`.
     ///
     /// # Panics

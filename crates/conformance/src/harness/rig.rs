@@ -8,6 +8,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::c_void;
 use std::os::fd::{AsRawFd, RawFd};
+use std::time::Duration;
 
 use annulus::abi::{IORING_OP_LINK_TIMEOUT, IORING_OP_TIMEOUT, Probe, ProbeOpFlags, RegisterOp};
 use annulus::types::{SubmitArgs, Timespec};
@@ -218,6 +219,30 @@ impl<S: squeue::EntryMarker, C: cqueue::EntryMarker> Rig<S, C> {
     pub fn nothing_more(&mut self) {
         let cqe = self.run(opcode::Nop::new().build().user_data(MARK));
         assert_eq!(cqe.into().result(), 0, "a NOP succeeds");
+    }
+
+    /// Waits until something is so that no completion tells.
+    ///
+    /// # Panics
+    ///
+    /// If it does not come to be.
+    pub fn until(&mut self, what: &str, mut is_so: impl FnMut(&mut Self) -> bool) {
+        for _ in 0..PATIENCE * 1000 {
+            if is_so(self) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        panic!("waited in vain until {what}");
+    }
+
+    /// Waits until the polling thread has taken what was submitted; at once on other rings.
+    ///
+    /// # Panics
+    ///
+    /// If it does not.
+    pub fn until_taken(&mut self) {
+        self.until("the entries are taken", |rig| rig.ring.submission().is_empty());
     }
 
     /// Registers by number what has no method.
