@@ -155,7 +155,7 @@ impl Builder {
     /// # Errors
     ///
     /// [`Error::Setup`] if there is no ring to be had (`EPERM`, `ENOSYS`, `ENOMEM`, `EMFILE`, `EINVAL`),
-    /// [`Error::Nested`] inside of another run, [`Error::System`] if pinning fails (`EINVAL`: no such CPU) or the
+    /// [`Error::Nested`] inside of another run, [`Error::System`] before Linux 5.11 (`ENOSYS`), if pinning fails (`EINVAL`: no such CPU) or the
     /// ring breaks (`EBADR`: a completion was lost for want of memory).
     ///
     /// # Panics
@@ -187,7 +187,12 @@ impl Builder {
         let cq_entries = self.cq_entries.unwrap_or_else(|| self.entries.saturating_mul(4));
         let mut builder = IoUring::builder();
         builder.optional(self.flags).setup_cqsize(cq_entries).setup_clamp().dontfork();
-        builder.try_build(self.entries).map_err(Error::Setup)
+        let ring = builder.try_build(self.entries).map_err(Error::Setup)?;
+        if !ring.params().is_feature_ext_arg() {
+            let doing = "waiting in the ring with a timeout, which Linux has since 5.11";
+            return Err(Error::System { doing, errno: rustix::io::Errno::NOSYS });
+        }
+        Ok(ring)
     }
 }
 

@@ -51,6 +51,12 @@
 //! it made in spite of it (an opened file, an accepted connection) is closed. Bytes that a dropped
 //! receive had taken from a socket are given to the next receive of that stream.
 //!
+//! # Kernels
+//!
+//! Linux 5.11, and `openat2` in its seccomp filter. Newer ones serve better: multishot accept since 5.19,
+//! receiving into a buffer ring since 6.0, completions without interrupts (`DEFER_TASKRUN`) since 6.1. What
+//! is missing is left out. Where io_uring is forbidden, [`run`] returns an error that says by what.
+//!
 //! # The end
 //!
 //! When the root future is ready, or panics, every task is dropped, everything in flight is cancelled and

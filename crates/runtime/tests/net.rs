@@ -66,6 +66,23 @@ fn many_clients_get_back_what_they_send() {
 }
 
 #[test]
+fn a_ring_without_any_optional_flag_does_the_same() {
+    let builder = Builder::new().setup_flags(annulus::abi::SetupFlags::empty());
+    let echoed = builder.run(async {
+        let (near, far) = pair().await;
+        let server = spawn(echo(far));
+        near.send_all(pattern(100_000, 3)).await.0.unwrap();
+        let (result, back) = near.recv_exact(vec![0; 100_000]).await;
+        result.unwrap();
+        assert!(back == pattern(100_000, 3));
+        sleep(Duration::from_millis(1)).await;
+        near.close().await.unwrap();
+        server.await.unwrap().unwrap()
+    });
+    assert_eq!(echoed.unwrap(), 100_000);
+}
+
+#[test]
 fn megabytes_pass_both_ways_at_once_through_a_small_pool() {
     let builder = Builder::new().receive_buffers(4, 4096).entries(8);
     let echoed = builder.run(async {
