@@ -53,7 +53,7 @@
 //!
 //! # Kernels
 //!
-//! Linux 5.11, and `openat2` in its seccomp filter. Newer ones serve better: multishot accept since 5.19,
+//! Linux 5.11. Newer ones serve better: multishot accept since 5.19,
 //! receiving into a buffer ring since 6.0, completions without interrupts (`DEFER_TASKRUN`) since 6.1. What
 //! is missing is left out. Where io_uring is forbidden, [`run`] returns an error that says by what.
 //!
