@@ -24,8 +24,8 @@ use crate::pages::Pages;
 /// A queue of a network interface whose packets land in memory of the program's, to be read there
 /// (`IORING_OP_RECV_ZC`). Linux 6.15.
 ///
-/// The queue stays registered until its ring is gone, and the ring keeps the memory for as long. Whoever pushes
-/// a `RecvZc` sees to it that its completions are handed to [`take`](Self::take) as they came.
+/// The queue stays registered until its ring is gone, and the ring keeps the memory for as long. From the
+/// registration on the card writes into it whatever arrives, so bytes are read by [`take`](Self::take) alone.
 ///
 /// ```no_run
 /// use annulus::{IoUring, Zcrx, cqueue, opcode, squeue, types};
@@ -45,7 +45,8 @@ use crate::pages::Pages;
 /// unsafe { ring.submission().push(&receive) }.unwrap();
 /// ring.submit_and_wait(1)?;
 /// for cqe in ring.completion() {
-///     if let Some(data) = queue.take(&cqe) {
+///     // SAFETY: a completion of that request, which is handed in once.
+///     if let Some(data) = unsafe { queue.take(&cqe) } {
 ///         println!("{} bytes", data.len());
 ///     } // Here the memory goes back to the card.
 /// }
@@ -85,9 +86,15 @@ impl Zcrx {
     /// # Panics
     ///
     /// If the bytes do not lie in the area: the completion is of another queue.
+    ///
+    /// # Safety
+    ///
+    /// It is a completion of a `RecvZc` on this queue, as it came, and was not handed in before: bytes that the
+    /// kernel did not give away, or that went back, are written by the card at any time.
     #[must_use]
-    pub fn take(&self, completion: &Entry32) -> Option<ZcrxData<'_>> {
-        self.take_at(completion.result(), completion.big_cqe()[0])
+    pub unsafe fn take(&self, completion: &Entry32) -> Option<ZcrxData<'_>> {
+        // SAFETY: the contract of this function.
+        unsafe { self.take_at(completion.result(), completion.big_cqe()[0]) }
     }
 
     /// [`take`](Self::take) for a result and the first word of a completion's second half.
@@ -95,8 +102,12 @@ impl Zcrx {
     /// # Panics
     ///
     /// As `take`.
+    ///
+    /// # Safety
+    ///
+    /// That of `take`, for the completion that they are of.
     #[must_use]
-    pub fn take_at(&self, result: i32, offset: u64) -> Option<ZcrxData<'_>> {
+    pub unsafe fn take_at(&self, result: i32, offset: u64) -> Option<ZcrxData<'_>> {
         let len = u32::try_from(result).ok().filter(|len| *len > 0)?;
         let place = offset & !IORING_ZCRX_AREA_MASK;
         let end = place + u64::from(len);
@@ -241,7 +252,8 @@ mod tests {
         let place = unsafe { queue.area.start().add(4100) };
         // SAFETY: inside the area, which nobody else touches.
         unsafe { place.cast::<[u8; 5]>().write(*b"frame") };
-        let data = queue.take_at(5, (2 << 48) | 4100).unwrap();
+        // SAFETY: there is no card that would write.
+        let data = unsafe { queue.take_at(5, (2 << 48) | 4100) }.unwrap();
         assert_eq!(&*data, b"frame");
         drop(data);
         assert_eq!(queue.flush(), 0);
@@ -250,14 +262,17 @@ mod tests {
     #[test]
     fn an_error_and_the_end_bring_no_bytes() {
         let queue = queue(4096);
-        assert!(queue.take_at(-libc::ENOMEM, 0).is_none());
-        assert!(queue.take_at(0, 0).is_none());
+        for result in [-libc::ENOMEM, 0] {
+            // SAFETY: there is no card that would write.
+            assert!(unsafe { queue.take_at(result, 0) }.is_none());
+        }
     }
 
     #[test]
     #[should_panic(expected = "8 bytes at 4092 of 4096: another queue's")]
     fn bytes_beyond_the_area_are_a_mistake() {
         let queue = queue(4096);
-        let _ = queue.take_at(8, 4092);
+        // SAFETY: there is no card that would write.
+        let _ = unsafe { queue.take_at(8, 4092) };
     }
 }

@@ -2,8 +2,9 @@
 //!
 //! It submits, reaps and tears down, and never decides what runs next: that is the executor's. It keeps
 //! invariants 4 to 6 of the house: memory belongs to its operation until the last completion (`Op` owns it,
-//! or a leftover in the table), `user_data` is an index with a generation, and everything is bounded by the
-//! size of the table, the backlog too, as an operation has at most one entry and one cancellation in it.
+//! or a leftover in the table), `user_data` is an index with a generation (mixed with a secret), and everything is
+//! bounded by the size of the table, the backlog too, as an operation has at most one entry and one
+//! cancellation in it.
 #![allow(unsafe_code, reason = "pushes entries, whose operations own what they name")]
 
 mod flow;
@@ -107,7 +108,8 @@ impl Driver {
             return Err(Errno::CANCELED);
         }
         let key = inner.table.insert(waker, waiting).ok_or(Errno::BUSY)?;
-        inner.queue(entry.user_data(key.user_data()));
+        let user_data = inner.table.user_data(key);
+        inner.queue(entry.user_data(user_data));
         Ok(key)
     }
 
@@ -177,7 +179,8 @@ impl Driver {
             close_now(raw);
             return;
         };
-        inner.queue(opcode::Close::new(types::Fd(raw)).build().user_data(key.user_data()));
+        let user_data = inner.table.user_data(key);
+        inner.queue(opcode::Close::new(types::Fd(raw)).build().user_data(user_data));
     }
 
     /// Makes the one call of a turn: hands over what is queued, and waits if told to. What the call says
@@ -217,9 +220,6 @@ impl Driver {
     }
 
     fn deliver(&self, entry: &cqueue::Entry) {
-        if entry.user_data() == Key::IGNORED {
-            return;
-        }
         let completion = Completion { result: entry.result(), flags: entry.cqe_flags() };
         let delivered = self.inner.borrow_mut().table.deliver(entry.user_data(), completion);
         match delivered {
@@ -275,6 +275,12 @@ impl Inner {
         }
     }
 
+    /// As [`queue`](Self::queue), for a request whose completion means nothing.
+    fn queue_ignored(&mut self, entry: squeue::Entry) {
+        let user_data = self.table.user_data(Key::IGNORED);
+        self.queue(entry.user_data(user_data));
+    }
+
     fn push(&mut self, entry: &squeue::Entry) -> bool {
         let Some(ring) = self.ring.as_mut() else { return false };
         // SAFETY: what it names is owned by the operation until its last completion (`Driver::submit`); a
@@ -298,8 +304,8 @@ impl Inner {
     }
 
     fn cancel(&mut self, key: Key) {
-        let cancel = opcode::AsyncCancel::new(key.user_data()).build();
-        self.queue(cancel.flags(self.cancel_flags).user_data(Key::IGNORED));
+        let cancel = opcode::AsyncCancel::new(self.table.user_data(key)).build().flags(self.cancel_flags);
+        self.queue_ignored(cancel);
     }
 
     fn enter(&mut self, wait: Wait) -> Result<(), Errno> {

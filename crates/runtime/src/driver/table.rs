@@ -5,6 +5,7 @@
 //! generation changes whenever the slot is freed; a completion for a key of the past is recognised.
 
 use std::collections::VecDeque;
+use std::hash::{BuildHasher, RandomState};
 use std::os::fd::RawFd;
 use std::task::{Context, Poll, Waker};
 
@@ -37,7 +38,7 @@ pub(crate) trait Leftover {
     fn over(&mut self);
 }
 
-/// Names an operation: an index and the generation of its slot, as they travel in `user_data`.
+/// Names an operation: an index and the generation of its slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Key {
     index: u32,
@@ -45,15 +46,15 @@ pub(crate) struct Key {
 }
 
 impl Key {
-    /// `user_data` of requests whose completion means nothing: cancellations. No table reaches this index.
-    pub(crate) const IGNORED: u64 = u64::MAX;
+    /// That of requests whose completion means nothing: cancellations. No table reaches this index.
+    pub(crate) const IGNORED: Self = Self { index: u32::MAX, generation: u32::MAX };
 
-    pub(crate) const fn user_data(self) -> u64 {
+    const fn to_bits(self) -> u64 {
         (self.generation as u64) << 32 | self.index as u64
     }
 
-    const fn from_user_data(user_data: u64) -> Self {
-        let [a, b, c, d, e, f, g, h] = user_data.to_le_bytes();
+    const fn from_bits(bits: u64) -> Self {
+        let [a, b, c, d, e, f, g, h] = bits.to_le_bytes();
         Self { index: u32::from_le_bytes([a, b, c, d]), generation: u32::from_le_bytes([e, f, g, h]) }
     }
 }
@@ -97,7 +98,7 @@ pub(crate) enum Delivered {
     Late(Box<dyn Leftover>, Key),
     /// A close was cancelled before it ran: close it by other means.
     CloseAgain(RawFd),
-    /// Nothing: the future has not been polled, or a close is done.
+    /// Nothing: the future has not been polled, a close is done, or the completion means nothing.
     Nothing,
     /// No such operation (any more).
     Stale,
@@ -105,6 +106,9 @@ pub(crate) enum Delivered {
 
 /// The table itself.
 pub(crate) struct Table {
+    /// Mixed into `user_data`, so that a completion which somebody else posts on the ring (a `MSG_RING`, whose
+    /// sender needs no more than the ring's number) does not pass for that of an operation.
+    secret: u64,
     slots: Vec<Slot>,
     free: Vec<u32>,
     bound: usize,
@@ -113,7 +117,13 @@ pub(crate) struct Table {
 impl Table {
     /// An empty table that holds `bound` operations at most.
     pub(crate) fn new(bound: usize) -> Self {
-        Self { slots: Vec::new(), free: Vec::new(), bound: bound.min(u32::MAX as usize - 1) }
+        let secret = RandomState::new().hash_one(0);
+        Self { secret, slots: Vec::new(), free: Vec::new(), bound: bound.min(u32::MAX as usize - 1) }
+    }
+
+    /// A key as it travels in `user_data`.
+    pub(crate) const fn user_data(&self, key: Key) -> u64 {
+        key.to_bits() ^ self.secret
     }
 
     /// Takes a slot for an operation that a future owns; at most `waiting` completions of it may wait (0:
@@ -145,7 +155,10 @@ impl Table {
 
     /// Hands a completion to its operation.
     pub(crate) fn deliver(&mut self, user_data: u64, completion: Completion) -> Delivered {
-        let key = Key::from_user_data(user_data);
+        let key = Key::from_bits(user_data ^ self.secret);
+        if key == Key::IGNORED {
+            return Delivered::Nothing;
+        }
         let Some(live) = self.live(key) else { return Delivered::Stale };
         let last = !completion.more();
         live.finished = last;
@@ -261,7 +274,7 @@ impl Table {
         live.filter(|(_, slot)| slot.live.as_ref().is_some_and(|live| !live.finished))
             .filter_map(|(index, slot)| {
                 let index = u32::try_from(index).ok()?;
-                Some(Key { index, generation: slot.generation }.user_data())
+                Some(self.user_data(Key { index, generation: slot.generation }))
             })
             .collect()
     }

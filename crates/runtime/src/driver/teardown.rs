@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use annulus::{opcode, types};
 
-use super::table::{Key, Table};
+use super::table::Table;
 use super::{Driver, Inner, Wait};
 use crate::time::clock;
 
@@ -48,10 +48,10 @@ impl Inner {
     /// cancels one by one as well, for kernels before 5.19, which do not know how to cancel any.
     fn cancel_all(&mut self, each: bool) {
         let any = opcode::AsyncCancel2::new(types::CancelBuilder::any().all()).build();
-        self.queue(any.user_data(Key::IGNORED));
+        self.queue_ignored(any);
         if each {
             for user_data in self.table.unfinished() {
-                self.queue(opcode::AsyncCancel::new(user_data).build().user_data(Key::IGNORED));
+                self.queue_ignored(opcode::AsyncCancel::new(user_data).build());
             }
         }
     }
