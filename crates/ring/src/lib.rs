@@ -40,6 +40,12 @@
 //! whatever happens to the value that the program thinks of as owning it; that is why
 //! [`push`](SubmissionQueue::push) is unsafe. [`owned`] has operations that own what they point to, and are
 //! safe to submit. Dropping a ring does not stop what is in flight.
+//!
+//! # Programs to read
+//!
+//! The folder `examples/` has complete ones, each run by a test: `cat` and `link_fsync` on owned operations, `cp`
+//! with many linked reads and writes in flight, `tcp_echo` in all four modes, `udp_echo` on a buffer ring, and
+//! `event_loop`, an epoll loop that reads files through a ring whose descriptor stands in the same set.
 
 pub use annulus_abi as abi;
 

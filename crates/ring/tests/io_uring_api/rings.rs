@@ -12,7 +12,9 @@ use std::os::fd::{AsRawFd, RawFd};
 use crate::ring::cqueue::{self, Entry as Cqe, Entry32};
 use crate::ring::register::{self, Restriction};
 use crate::ring::squeue::{self, Entry as Sqe, Entry128, PushError};
-use crate::ring::types::{CancelBuilder, CloneBuffersFlags, Napi, SubmitArgs, Timespec};
+use crate::ring::types::{
+    CancelBuilder, CloneBuffersFlags, Napi, SubmitArgs, Timespec, io_uring_zcrx_ifq_reg,
+};
 use crate::ring::{
     Builder, CompletionQueue, CompletionStatus, EnterFlags, IoUring, Parameters, Probe, SubmissionQueue,
     Submitter, opcode,
@@ -179,6 +181,8 @@ fn registering<'a>() {
     let _: unsafe fn(&Submitter<'a>, u64, u16, u16, u16) -> io::Result<()> =
         Submitter::register_buf_ring_with_flags;
     let _: fn(&Submitter<'a>, u16) -> io::Result<()> = Submitter::unregister_buf_ring;
+    #[allow(deprecated, reason = "programs that use it compile")]
+    let _: fn(&Submitter<'a>, &io_uring_zcrx_ifq_reg) -> io::Result<()> = Submitter::register_ifq;
 }
 
 fn configuring<'a>() {
