@@ -9,6 +9,7 @@
 use std::cell::UnsafeCell;
 use std::fs::File;
 use std::io::{IoSlice, Read as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::UnixStream;
@@ -17,7 +18,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use annulus::IoUring;
-use annulus::owned::{BufferMut, Handle, OwnedRing, Read, RecvMsg};
+use annulus::owned::{AcceptMulti, BufferMut, Handle, OwnedRing, Read, RecvMsg};
 use annulus::squeue::Flags;
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 
@@ -167,4 +168,27 @@ fn a_descriptor_in_a_message_that_nobody_wants_is_closed() {
         ring.submit_and_wait(1).unwrap();
     }
     assert_eq!(read.read(&mut [0; 8]).unwrap(), 0, "nobody has the other end any more");
+}
+
+/// A client that does not wait for ever.
+fn connect(address: SocketAddr) -> TcpStream {
+    let client = TcpStream::connect(address).unwrap();
+    client.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    client
+}
+
+#[test]
+fn connections_that_nobody_wants_are_closed_as_they_come() {
+    let mut ring = OwnedRing::new(8).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let accept = ring.push(AcceptMulti::new(listener)).unwrap();
+    let mut before = connect(address);
+    ring.submit_and_wait(1).unwrap();
+    ring.detach(accept.key());
+    assert_eq!(before.read(&mut [0; 8]).unwrap(), 0, "accepted, not taken, given up");
+    let mut after = connect(address);
+    ring.submit_and_wait(1).unwrap();
+    assert_eq!(after.read(&mut [0; 8]).unwrap(), 0, "accepted when nobody wanted it");
+    assert_eq!(ring.in_flight(), 1);
 }

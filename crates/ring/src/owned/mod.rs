@@ -69,7 +69,8 @@ use crate::{cqueue, squeue};
 ///
 /// - What the entry names is memory of the value's own (in itself or on the heap), or lives forever. The
 ///   kernel may read it, and write it if the operation writes, until the last completion.
-/// - Neither [`more`](Self::more) nor a method of [`Multishot`] touches what the kernel may write.
+/// - Neither [`more`](Self::more) nor [`drop_items`](Self::drop_items) nor a method of [`Multishot`] touches what the
+///   kernel may write.
 /// - The operation posts a completion without `IORING_CQE_F_MORE` at its end, and none after it: no
 ///   `SKIP_SUCCESS`. Nor does it reach beyond itself: it takes no provided buffer, provides none, and posts
 ///   nothing on other rings.
@@ -88,6 +89,10 @@ pub unsafe trait Operation: std::marker::Send + 'static {
     unsafe fn more(&mut self, cqe: &cqueue::Entry) {
         let _ = cqe;
     }
+
+    /// Drops what completions so far have brought: nobody will take it any more
+    /// ([`OwnedRing::detach`]).
+    fn drop_items(&mut self) {}
 
     /// Makes the result of the last completion.
     ///

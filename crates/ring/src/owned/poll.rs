@@ -51,6 +51,10 @@ unsafe impl Operation for PollMulti {
         self.reports.extend(cqe.to_result().ok());
     }
 
+    fn drop_items(&mut self) {
+        self.reports.clear();
+    }
+
     unsafe fn complete(mut self, cqe: &cqueue::Entry) -> Self::Output {
         let last = cqe.to_result();
         self.reports.extend(last.ok());

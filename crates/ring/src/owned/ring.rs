@@ -223,7 +223,8 @@ impl OwnedRing {
         self.table.take_item(ticket)
     }
 
-    /// Lets what comes of an operation be dropped: its buffers freed, a file that it opened closed.
+    /// Lets what comes of an operation be dropped: its buffers freed, a file that it opened closed. A multishot
+    /// operation goes on until it is [cancelled](Self::cancel), and what it brings is dropped as it comes.
     pub fn detach(&mut self, key: Key) {
         self.table.detach(key);
     }

@@ -171,6 +171,10 @@ unsafe impl Operation for AcceptMulti {
         self.accepted.extend(unsafe { new_descriptor(cqe) }.ok());
     }
 
+    fn drop_items(&mut self) {
+        self.accepted.clear();
+    }
+
     unsafe fn complete(mut self, cqe: &cqueue::Entry) -> Self::Output {
         // SAFETY: the contract of this function.
         let last = unsafe { new_descriptor(cqe) };

@@ -91,6 +91,8 @@ trait Erased: Send {
     /// That of [`Operation::more`].
     unsafe fn more(&mut self, cqe: &cqueue::Entry);
 
+    fn drop_items(&mut self);
+
     /// Completes the operation and drops what comes of it: a file is closed, a buffer freed.
     ///
     /// # Safety
@@ -109,6 +111,10 @@ impl<O: Operation> Erased for O {
     unsafe fn more(&mut self, cqe: &cqueue::Entry) {
         // SAFETY: the contract of this function.
         unsafe { Operation::more(self, cqe) };
+    }
+
+    fn drop_items(&mut self) {
+        Operation::drop_items(self);
     }
 
     unsafe fn finish(self: Box<Self>, cqe: &cqueue::Entry) {
@@ -226,6 +232,9 @@ impl Table {
             let operation = unsafe { operation.as_mut() };
             // SAFETY: the contract of this function, and the flag is there.
             unsafe { operation.more(&cqe) };
+            if detached {
+                operation.drop_items();
+            }
             return;
         }
         self.in_flight -= 1;
@@ -287,8 +296,10 @@ impl Table {
     /// Lets the result be dropped when it comes, or now if it is there.
     pub(super) fn detach(&mut self, key: Key) {
         let Some(index) = self.find(key) else { return };
-        if let State::InFlight { detached, .. } = &mut self.slots[index].state {
+        if let State::InFlight { operation, detached } = &mut self.slots[index].state {
             *detached = true;
+            // SAFETY: it lives until its last completion, and only the table reaches it.
+            unsafe { operation.as_mut() }.drop_items();
         } else if let State::Finished { operation, cqe } = self.release(index) {
             // SAFETY: `post` stored the operation's own last completion beside it.
             unsafe { operation.finish(&cqe) };
