@@ -125,6 +125,13 @@ fn a_dropped_ring_of_a_single_issuer_waits_for_the_disk_before_it_frees() {
     drop_amid_reads(|| OwnedRing::from_builder(&builder, 64).unwrap(), Flags::empty());
 }
 
+#[test]
+fn a_dropped_ring_with_a_polling_thread_waits_for_the_disk_before_it_frees() {
+    let mut builder = IoUring::builder();
+    builder.setup_sqpoll(50);
+    drop_amid_reads(|| OwnedRing::from_builder(&builder, 64).unwrap(), Flags::empty());
+}
+
 /// Sends a descriptor over a socket.
 fn send_descriptor(socket: &UnixStream, descriptor: &OwnedFd) {
     let mut space = [std::mem::MaybeUninit::uninit(); 64];
