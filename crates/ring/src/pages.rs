@@ -12,6 +12,14 @@ use rustix::mm::{MapFlags, ProtFlags};
 
 use crate::shared::SharedBackend;
 
+/// Bytes of a page. Asked of libc, which answers under valgrind(1) too, where rustix, which looks for the auxiliary
+/// vector itself, reads memory that is not there.
+pub(crate) fn page_size() -> usize {
+    // SAFETY: takes a number and returns one.
+    let bytes = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+    usize::try_from(bytes).unwrap_or(4096)
+}
+
 /// A mapping that is undone when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Pages {
@@ -34,7 +42,7 @@ impl Pages {
     ///
     /// `ENOMEM`.
     pub(crate) fn own(len: usize) -> Result<Self, Errno> {
-        let len = len.checked_next_multiple_of(rustix::param::page_size()).ok_or(Errno::NOMEM)?;
+        let len = len.checked_next_multiple_of(page_size()).ok_or(Errno::NOMEM)?;
         let protection = ProtFlags::READ | ProtFlags::WRITE;
         // SAFETY: a new mapping at an address of the kernel's choice replaces nothing.
         let start =
@@ -49,7 +57,7 @@ impl Pages {
     ///
     /// Those of [`Backend::map`](annulus_abi::Backend::map).
     pub(crate) fn of_backend(backend: &Arc<SharedBackend>, len: usize, offset: u64) -> Result<Self, Errno> {
-        let len = len.checked_next_multiple_of(rustix::param::page_size()).ok_or(Errno::NOMEM)?;
+        let len = len.checked_next_multiple_of(page_size()).ok_or(Errno::NOMEM)?;
         let start = backend.map(len, offset)?;
         Ok(Self { start, len, backend: Some(Arc::clone(backend)), leaked: false })
     }

@@ -17,6 +17,7 @@ use rustix::mm::{Advice, MapFlags, ProtFlags};
 
 use super::calls::SystemCalls;
 use crate::error::{MAX_CQ_ENTRIES, MAX_ENTRIES};
+use crate::pages::page_size;
 
 /// The size of a huge page that x86-64 and most aarch64 systems have.
 const HUGE_PAGE: usize = 2 << 20;
@@ -207,8 +208,4 @@ const fn sqe_size(params: &Params) -> usize {
 const fn cqe_size(params: &Params) -> usize {
     let wide = params.setup_flags().contains(SetupFlags::CQE32);
     if wide { size_of::<Cqe32>() } else { size_of::<Cqe>() }
-}
-
-fn page_size() -> usize {
-    rustix::param::page_size()
 }

@@ -209,7 +209,7 @@ impl From<RegisterError> for io::Error {
 
 /// What a buffer counts against the limit: every page that it touches.
 fn locked_bytes(buf: &libc::iovec) -> u64 {
-    let page = rustix::param::page_size();
+    let page = crate::pages::page_size();
     let start = buf.iov_base.addr();
     let end = start.saturating_add(buf.iov_len).div_ceil(page) * page;
     if buf.iov_base.is_null() { 0 } else { (end - start / page * page) as u64 }

@@ -19,7 +19,7 @@ use refill::RefillRing;
 
 use crate::Submitter;
 use crate::cqueue::Entry32;
-use crate::pages::Pages;
+use crate::pages::{Pages, page_size};
 
 /// A queue of a network interface whose packets land in memory of the program's, to be read there
 /// (`IORING_OP_RECV_ZC`). Linux 6.15.
@@ -169,7 +169,7 @@ impl ZcrxBuilder {
         let entries = self.entries.max(1).checked_next_power_of_two().ok_or(Errno::INVAL)?;
         let area = Arc::new(Pages::own(self.area_len)?);
         // The indices come first; no kernel so far gives them more than a page.
-        let size = entries as usize * size_of::<ZcrxRqe>() + rustix::param::page_size();
+        let size = entries as usize * size_of::<ZcrxRqe>() + page_size();
         let ring = Arc::new(Pages::own(size)?);
         let mut area_reg =
             ZcrxAreaReg { addr: area.address(), len: area.len() as u64, ..ZcrxAreaReg::default() };
