@@ -1,12 +1,14 @@
-//! Panics of destructors, and results that come when nobody waits any more: they concern nobody else.
+//! Panics of destructors, results that come when nobody waits any more, futures that outlive their run: they
+//! concern nobody else, and none of them waits for ever.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
+use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::mpsc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use annulus_rt::time::timeout;
+use annulus_rt::time::{sleep, timeout};
 use annulus_rt::{Builder, JoinError, run, spawn, unblock, yield_now};
 
 /// An output that panics when it is dropped.
@@ -88,4 +90,16 @@ fn blocking_work_that_did_not_come_to_run_says_so_after_the_run() {
     assert!(matches!(polled, Poll::Ready(Err(JoinError::Aborted))), "{}", polled.is_ready());
     go.send(()).unwrap();
     drop(first);
+}
+
+#[test]
+fn a_sleep_that_was_taken_out_of_its_run_ends_in_the_next_one() {
+    let begun = run(async {
+        let mut sleep = Box::pin(sleep(Duration::from_millis(30)));
+        let pending = poll_fn(|cx| Poll::Ready(sleep.as_mut().poll(cx).is_pending()));
+        assert!(pending.await);
+        Some(sleep)
+    });
+    let waited = run(timeout(Duration::from_secs(20), begun.unwrap().unwrap()));
+    assert_eq!(waited.unwrap(), Ok(()));
 }

@@ -154,6 +154,11 @@ impl Context {
         Arc::new(TaskWaker { inbox: self.inbox.clone(), index: ROOT, scheduled })
     }
 
+    /// Whether the end of the run has begun: no timer fires any more.
+    pub(crate) const fn is_ending(&self) -> bool {
+        self.ending.get()
+    }
+
     pub(crate) fn polls(&self) -> u64 {
         self.polls.get()
     }

@@ -135,6 +135,10 @@ impl Future for Sleep {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        if self.timer.as_ref().is_some_and(|(executor, _)| executor.is_ending()) {
+            // Its run is over, and this was taken out of it: it goes on where it is polled now.
+            self.unregister();
+        }
         if let Some((executor, id)) = &self.timer {
             if executor.timers.refresh(*id, cx.waker()) {
                 return Poll::Pending;
