@@ -10,8 +10,9 @@ use std::ffi::{c_int, c_uint, c_void};
 use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr::{self, NonNull};
 
-use annulus_abi::Params;
+use annulus_abi::{EnterFlags, Params};
 use rustix::io::Errno;
+use rustix::io_uring::IoringEnterFlags;
 use rustix::mm::{MapFlags, ProtFlags};
 
 /// Everything that the kernel back end asks of the outside.
@@ -100,8 +101,8 @@ impl Default for SystemCalls {
     }
 }
 
-// rustix knows the three calls too, but types their operations and flags as far as its release goes;
-// a program may ask for newer ones, so they are made by number.
+// rustix knows the three calls too, but types their operations and arguments as far as its release goes;
+// a program may ask for newer ones, so all but the plainest are made by number.
 
 unsafe fn linux_setup(entries: u32, params: *mut Params) -> Result<RawFd, Errno> {
     // SAFETY: the caller of this table vouches for `params`.
@@ -117,6 +118,15 @@ unsafe fn linux_enter(
     arg: *const c_void,
     size: usize,
 ) -> Result<u32, Errno> {
+    let extended = EnterFlags::EXT_ARG.union(EnterFlags::EXT_ARG_REG).bits();
+    if arg.is_null() && flags & extended == 0 {
+        // The usual case, which rustix makes without a detour through libc and its errno.
+        // SAFETY: a descriptor that is open, or an index, which is never -1 either.
+        let fd = unsafe { BorrowedFd::borrow_raw(fd) };
+        let flags = IoringEnterFlags::from_bits_retain(flags);
+        // SAFETY: the caller of this table vouches for what the queued entries name.
+        return unsafe { rustix::io_uring::io_uring_enter(fd, to_submit, min_complete, flags) };
+    }
     // SAFETY: the caller of this table vouches for `arg` and for what the queued entries name.
     let result = unsafe {
         libc::syscall(
