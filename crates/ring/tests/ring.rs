@@ -428,3 +428,20 @@ fn a_number_of_entries_that_there_cannot_be_takes_no_memory() {
     let error = builder.setup_cqsize(u32::MAX).try_build(8).unwrap_err();
     assert_eq!(error, SetupError::Entries { asked: u32::MAX, most: 65_536, queue: "completion" });
 }
+
+#[test]
+fn a_polling_thread_stays_on_the_cpu_that_it_was_given() {
+    let allowed_here = rustix::thread::sched_getaffinity(None).unwrap();
+    let cpu = (0..rustix::thread::CpuSet::MAX_CPU).rfind(|cpu| allowed_here.is_set(*cpu)).unwrap();
+    let cpu_number = u32::try_from(cpu).unwrap();
+    let mut ring = builder().setup_sqpoll(1000).setup_sqpoll_cpu(cpu_number).build(4).unwrap();
+    assert_eq!(ring.params().sq_thread_idle(), 1000);
+    // The thread goes to its CPU when it begins to run: once it has taken an entry, it is there.
+    push(&mut ring, &nop(1));
+    ring.submit_and_wait(1).unwrap();
+    let about = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", ring.as_raw_fd())).unwrap();
+    let thread = about.lines().find_map(|line| line.strip_prefix("SqThread:")).unwrap().trim();
+    let status = std::fs::read_to_string(format!("/proc/self/task/{thread}/status")).unwrap();
+    let allowed = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:")).unwrap();
+    assert_eq!(allowed.trim(), cpu.to_string());
+}
