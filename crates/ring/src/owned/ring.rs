@@ -126,6 +126,9 @@ impl OwnedRing {
 
     /// Submits what was pushed, and takes note of what has ended. Returns how many operations were handed over.
     ///
+    /// A loop that sleeps on the ring's descriptor looks with [`next_finished`](Self::next_finished) first: what was
+    /// taken note of here no longer makes the descriptor readable.
+    ///
     /// # Errors
     ///
     /// Those of [`Submitter::submit`]; nothing is lost by them.
