@@ -361,3 +361,25 @@ fn a_run_that_a_waker_panics_out_of_frees_no_buffer_in_flight() {
     // The run could not wait for the read, so nobody knows when its memory is free.
     assert_eq!(flock.freed(), 0);
 }
+
+#[test]
+fn a_waker_that_panics_keeps_no_other_completion_from_its_operation() {
+    let mut flock = Flock::default();
+    let [(first, mut one), (second, mut two)] = [pipe(), pipe()];
+    one.write_all(&[0x11; SIZE]).unwrap();
+    two.write_all(&[0x22; SIZE]).unwrap();
+    let [canary, other] = [flock.hatch(), flock.hatch()];
+    let ended = catch_unwind(AssertUnwindSafe(|| {
+        run(async move {
+            let mut read = Box::pin(first.read_at(canary, POSITION));
+            let bomb = Waker::from(Arc::new(Bomb { on_wake: true }));
+            assert!(read.as_mut().poll(&mut Context::from_waker(&bomb)).is_pending());
+            // Submitted with the first, and completed with it.
+            spawn(async move { drop(second.read_at(other, POSITION).await) });
+            pending::<()>().await;
+        })
+    }));
+    assert!(ended.is_err(), "the first completion wakes the bomb");
+    assert_eq!(flock.freed(), 2);
+    flock.assert_unharmed();
+}

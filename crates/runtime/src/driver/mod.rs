@@ -17,6 +17,7 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::mem::{ManuallyDrop, MaybeUninit};
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -56,6 +57,23 @@ pub(crate) struct Counted {
 
 pub(crate) struct Driver {
     inner: RefCell<Inner>,
+}
+
+/// Completions that were taken out of the ring and are delivered one by one. Should delivering one panic, the others
+/// are delivered all the same: memory may wait for them, or a descriptor to be closed.
+struct Taken<'d> {
+    driver: &'d Driver,
+    entries: std::slice::Iter<'d, cqueue::Entry>,
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        for entry in self.entries.by_ref() {
+            let delivered = catch_unwind(AssertUnwindSafe(|| self.driver.deliver(entry)));
+            // One panic is on its way already, and what another one carries may panic when it is dropped.
+            delivered.unwrap_or_else(std::mem::forget);
+        }
+    }
 }
 
 struct Inner {
@@ -210,10 +228,12 @@ impl Driver {
                 batch
             };
             reaped += batch.len();
-            for entry in batch.iter() {
+            let count = batch.len();
+            let mut taken = Taken { driver: self, entries: batch.iter() };
+            for entry in taken.entries.by_ref() {
                 self.deliver(entry);
             }
-            if batch.len() < BATCH {
+            if count < BATCH {
                 return reaped;
             }
         }
