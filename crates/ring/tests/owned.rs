@@ -217,6 +217,24 @@ fn a_cancelled_operation_ends_and_gives_its_buffer_back() {
 }
 
 #[test]
+fn a_cancel_between_the_operations_of_a_chain_does_not_become_one_of_them() {
+    let mut ring = ring();
+    let (read, _write) = pipe();
+    let stuck = ring.push(Read::new(&read, vec![0; 8])).unwrap();
+    ring.submit().unwrap();
+    // A link timeout belongs to what stands directly before it in its chain: were that the cancel, which ends at
+    // once, the read behind it would wait for ever.
+    let (other, _write) = pipe();
+    let limited = ring.push_with(Read::new(&other, vec![0; 8]), Flags::IO_LINK).unwrap();
+    assert!(ring.cancel(limited.key()).is_err(), "its chain may go on");
+    ring.cancel(stuck.key()).unwrap();
+    let limit = ring.push(LinkTimeout::new(Duration::from_millis(5))).unwrap();
+    assert_eq!(ring.wait_for(limited).unwrap().0, Err(Errno::CANCELED));
+    assert_eq!(ring.wait_for(limit).unwrap(), Ok(()));
+    assert_eq!(ring.wait_for(stuck).unwrap().0, Err(Errno::CANCELED));
+}
+
+#[test]
 fn what_has_finished_is_named_once_in_order() {
     let mut ring = ring();
     let tickets: Vec<_> = (0..3).map(|_| ring.push(Nop::new()).unwrap()).collect();

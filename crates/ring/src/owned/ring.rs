@@ -233,17 +233,26 @@ impl OwnedRing {
     }
 
     /// Asks for an operation to be cancelled, with the next submit. It ends in any case, with `ECANCELED` or as
-    /// it would have.
+    /// it would have. Between the operations of a chain the request does not become part of the chain.
     ///
     /// # Errors
     ///
-    /// [`Refused`] if the submission queue is full.
+    /// [`Refused`] if the submission queue is full, or if the operation belongs to the chain that was pushed last and
+    /// could still go on: after a submit it can be cancelled.
     pub fn cancel(&mut self, key: Key) -> Result<(), Refused<Key>> {
-        if self.staged.len() >= self.submissions() {
+        let target = self.table.user_data(key);
+        let open_chain = self
+            .staged
+            .iter()
+            .rev()
+            .take_while(|entry| entry.get_flags().intersects(Flags::IO_LINK | Flags::IO_HARDLINK));
+        let before_chain = self.staged.len() - open_chain.count();
+        let in_chain = self.staged[before_chain..].iter().any(|entry| entry.get_user_data() == target);
+        if in_chain || self.staged.len() >= self.submissions() {
             return Err(Refused(key));
         }
-        let cancel = opcode::AsyncCancel::new(self.table.user_data(key)).build();
-        self.staged.push(cancel.user_data(self.table.user_data(Key::INTERNAL)));
+        let cancel = opcode::AsyncCancel::new(target).build();
+        self.staged.insert(before_chain, cancel.user_data(self.table.user_data(Key::INTERNAL)));
         Ok(())
     }
 
