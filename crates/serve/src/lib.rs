@@ -6,6 +6,32 @@
 //!
 //! # Examples
 //!
+//! Inside of another program, or of a test:
+//!
+//! ```
+//! use annulus_serve::{Config, Server};
+//! use std::io::{Read, Write};
+//! use std::net::TcpStream;
+//!
+//! let folder = tempfile::tempdir()?;
+//! std::fs::write(folder.path().join("hello.txt"), "hello, ring")?;
+//!
+//! let mut config = Config::new(folder.path());
+//! config.listen = "127.0.0.1:0".parse().unwrap();
+//! let server = Server::start(config)?;
+//!
+//! let mut client = TcpStream::connect(server.address())?;
+//! client.write_all(b"GET /hello.txt HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+//! let mut response = String::new();
+//! client.read_to_string(&mut response)?;
+//! assert!(response.starts_with("HTTP/1.1 200 OK\r\n"));
+//! assert!(response.ends_with("\r\n\r\nhello, ring"));
+//!
+//! server.stop();
+//! server.join()?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! A directory, until Ctrl-C:
 //!
 //! ```no_run
@@ -16,8 +42,6 @@
 //! annulus_serve::serve(config, |server| println!("http://{}/", server.address()))?;
 //! # Ok::<(), annulus_serve::ServeError>(())
 //! ```
-//!
-//! A server inside of another program, or of a test: see [`Server`].
 
 mod calendar;
 mod chunk;

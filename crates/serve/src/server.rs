@@ -39,31 +39,8 @@ const LOG_PATIENCE: Duration = Duration::from_secs(1);
 
 /// A running server.
 ///
-/// Dropping it ends it at once; [`stop`](Self::stop) and [`join`](Self::join) let running responses finish.
-///
-/// ```
-/// use annulus_serve::{Config, Server};
-/// use std::io::{Read, Write};
-/// use std::net::TcpStream;
-///
-/// let folder = tempfile::tempdir()?;
-/// std::fs::write(folder.path().join("hello.txt"), "hello, ring")?;
-///
-/// let mut config = Config::new(folder.path());
-/// config.listen = "127.0.0.1:0".parse().unwrap();
-/// let server = Server::start(config)?;
-///
-/// let mut client = TcpStream::connect(server.address())?;
-/// client.write_all(b"GET /hello.txt HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
-/// let mut response = String::new();
-/// client.read_to_string(&mut response)?;
-/// assert!(response.starts_with("HTTP/1.1 200 OK\r\n"));
-/// assert!(response.ends_with("\r\n\r\nhello, ring"));
-///
-/// server.stop();
-/// server.join()?;
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
+/// Dropping it ends it at once; [`stop`](Self::stop) and [`join`](Self::join) let running responses finish. The crate's
+/// first example starts one and asks it for a file.
 pub struct Server {
     address: SocketAddr,
     stop: Shutdown,
