@@ -265,6 +265,27 @@ fn a_poll_reports_once_and_a_multishot_poll_again_and_again() {
 }
 
 #[test]
+fn a_multishot_operation_whose_items_nobody_takes_ends_with_all_of_them() {
+    let mut ring = ring();
+    let bound = ring.params().cq_entries() as usize;
+    let (read, mut write) = pipe();
+    let many = ring.push(PollMulti::new(&read, u32::from(libc::POLLIN.cast_unsigned()))).unwrap();
+    ring.submit().unwrap();
+    let mut ended = None;
+    for _ in 0..10 * bound {
+        write.write_all(b".").unwrap();
+        ring.submit().unwrap();
+        ended = ring.take(many);
+        if ended.is_some() {
+            break;
+        }
+    }
+    let (end, items) = ended.expect("the bound was reached long ago");
+    assert_eq!(end, Err(Errno::CANCELED));
+    assert!((bound..bound + 8).contains(&items.len()), "{} items, bound {bound}", items.len());
+}
+
+#[test]
 fn connections_of_a_multishot_accept_that_nobody_takes_are_closed() {
     let mut ring = ring();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

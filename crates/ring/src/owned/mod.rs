@@ -69,7 +69,7 @@ use crate::{cqueue, squeue};
 ///
 /// - What the entry names is memory of the value's own (in itself or on the heap), or lives forever. The
 ///   kernel may read it, and write it if the operation writes, until the last completion.
-/// - Neither [`more`](Self::more) nor [`drop_items`](Self::drop_items) nor a method of [`Multishot`] touches what the
+/// - Neither [`more`](Self::more) nor [`items`](Self::items) nor [`drop_items`](Self::drop_items) nor a method of [`Multishot`] touches what the
 ///   kernel may write.
 /// - The operation posts a completion without `IORING_CQE_F_MORE` at its end, and none after it: no
 ///   `SKIP_SUCCESS`. Nor does it reach beyond itself: it takes no provided buffer, provides none, and posts
@@ -88,6 +88,11 @@ pub unsafe trait Operation: std::marker::Send + 'static {
     /// `cqe` is a completion of this value's entry, with `IORING_CQE_F_MORE`.
     unsafe fn more(&mut self, cqe: &cqueue::Entry) {
         let _ = cqe;
+    }
+
+    /// How many items of a [`Multishot`] wait to be taken.
+    fn items(&self) -> usize {
+        0
     }
 
     /// Drops what completions so far have brought: nobody will take it any more

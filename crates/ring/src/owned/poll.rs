@@ -51,6 +51,10 @@ unsafe impl Operation for PollMulti {
         self.reports.extend(cqe.to_result().ok());
     }
 
+    fn items(&self) -> usize {
+        self.reports.len()
+    }
+
     fn drop_items(&mut self) {
         self.reports.clear();
     }

@@ -19,7 +19,8 @@ const PATIENCE_ROUND: Timespec = Timespec::new().nsec(100_000_000);
 ///
 /// [`push`](Self::push) takes an operation over; [`submit`](Self::submit) hands what was pushed to the kernel, in one
 /// call; [`take`](Self::take) or [`wait_for`](Self::wait_for) give the result and the memory back. At most as many
-/// operations are in flight as the completion queue has entries.
+/// operations are in flight as the completion queue has entries. When as many items of a [`Multishot`] wait to be
+/// taken, it is cancelled with the next submit; once they are taken it can be pushed again.
 ///
 /// Dropping it frees what was not submitted, cancels the rest and waits for it, for two seconds at the most
 /// if nothing comes; what is then still in flight is leaked.
@@ -287,9 +288,16 @@ impl OwnedRing {
     }
 
     fn reap(&mut self) {
+        let bound = self.ring.params().cq_entries() as usize;
+        let mut overfull = Vec::new();
         for cqe in self.ring.completion() {
             // SAFETY: nobody else posts on this ring (`from_ring`), so the completion is that of our entry.
-            unsafe { self.table.post(cqe) };
+            overfull.extend(unsafe { self.table.post(cqe, bound) });
+        }
+        overfull.dedup();
+        for key in overfull {
+            // Refused, it is asked for again with the next item.
+            let _ = self.cancel(key);
         }
     }
 

@@ -171,6 +171,10 @@ unsafe impl Operation for AcceptMulti {
         self.accepted.extend(unsafe { new_descriptor(cqe) }.ok());
     }
 
+    fn items(&self) -> usize {
+        self.accepted.len()
+    }
+
     fn drop_items(&mut self) {
         self.accepted.clear();
     }

@@ -91,6 +91,8 @@ trait Erased: Send {
     /// That of [`Operation::more`].
     unsafe fn more(&mut self, cqe: &cqueue::Entry);
 
+    fn items(&self) -> usize;
+
     fn drop_items(&mut self);
 
     /// Completes the operation and drops what comes of it: a file is closed, a buffer freed.
@@ -111,6 +113,10 @@ impl<O: Operation> Erased for O {
     unsafe fn more(&mut self, cqe: &cqueue::Entry) {
         // SAFETY: the contract of this function.
         unsafe { Operation::more(self, cqe) };
+    }
+
+    fn items(&self) -> usize {
+        Operation::items(self)
     }
 
     fn drop_items(&mut self) {
@@ -218,15 +224,16 @@ impl Table {
         }
     }
 
-    /// Takes note of a completion. Those that belong to no operation are passed over.
+    /// Takes note of a completion. Those that belong to no operation are passed over. Names an operation
+    /// of which `bound` items or more wait to be taken.
     ///
     /// # Safety
     ///
     /// It was posted by the kernel for the entry whose user data it carries.
-    pub(super) unsafe fn post(&mut self, cqe: cqueue::Entry) {
+    pub(super) unsafe fn post(&mut self, cqe: cqueue::Entry, bound: usize) -> Option<Key> {
         let key = self.key_of(cqe.user_data());
-        let Some(index) = self.find(key) else { return };
-        let State::InFlight { mut operation, detached } = self.slots[index].state else { return };
+        let index = self.find(key)?;
+        let State::InFlight { mut operation, detached } = self.slots[index].state else { return None };
         if cqe.has_more() {
             // SAFETY: it lives until its last completion, and only the table reaches it.
             let operation = unsafe { operation.as_mut() };
@@ -235,7 +242,7 @@ impl Table {
             if detached {
                 operation.drop_items();
             }
-            return;
+            return (operation.items() >= bound).then_some(key);
         }
         self.in_flight -= 1;
         // SAFETY: it was made by `insert`, and with the last completion the kernel is done with it.
@@ -248,6 +255,7 @@ impl Table {
             self.slots[index].state = State::Finished { operation, cqe };
             self.remember_finished(key);
         }
+        None
     }
 
     /// The operation that finished first among those not yet named and not yet taken.
