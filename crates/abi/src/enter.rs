@@ -48,6 +48,11 @@ pub struct GeteventsArg {
     pub ts: u64,
 }
 
+impl GeteventsArg {
+    /// Size of the kernel's signal set in bytes, whatever libc's is (128 with glibc).
+    pub const SIGMASK_SIZE: u32 = 8;
+}
+
 /// A wait described in registered memory (`struct io_uring_reg_wait`). Linux 6.13.
 #[doc(alias = "io_uring_reg_wait")]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

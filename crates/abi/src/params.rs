@@ -34,6 +34,11 @@ pub struct Params {
 }
 
 impl Params {
+    /// The most entries that a submission queue may have (`IORING_MAX_ENTRIES` in the kernel).
+    pub const MAX_SQ_ENTRIES: u32 = 32_768;
+    /// The most entries that a completion queue may have (`IORING_MAX_CQ_ENTRIES` in the kernel).
+    pub const MAX_CQ_ENTRIES: u32 = 2 * Self::MAX_SQ_ENTRIES;
+
     /// [`Params::flags`] as a typed word; bits without a name are kept.
     #[must_use]
     pub const fn setup_flags(&self) -> SetupFlags {
@@ -209,6 +214,28 @@ flag_words! {
         IORING_CQ_EVENTFD_DISABLED as EVENTFD_DISABLED = 1 << 0;
         _ = !0;
     }
+}
+
+impl SetupFlags {
+    /// Flags that are refused (`EINVAL`) unless one of the others is set beside them.
+    pub const NEEDS: [(Self, Self); 6] = [
+        (Self::SQ_AFF, Self::SQPOLL),
+        (Self::DEFER_TASKRUN, Self::SINGLE_ISSUER),
+        (Self::TASKRUN_FLAG, Self::COOP_TASKRUN.union(Self::DEFER_TASKRUN)),
+        (Self::HYBRID_IOPOLL, Self::IOPOLL),
+        (Self::REGISTERED_FD_ONLY, Self::NO_MMAP),
+        (Self::SQ_REWIND, Self::NO_SQARRAY),
+    ];
+
+    /// Flags that are refused together (`EINVAL`).
+    pub const EXCLUDES: [(Self, Self); 6] = [
+        (Self::SQPOLL, Self::COOP_TASKRUN),
+        (Self::SQPOLL, Self::TASKRUN_FLAG),
+        (Self::SQPOLL, Self::DEFER_TASKRUN),
+        (Self::CQE32, Self::CQE_MIXED),
+        (Self::SQE128, Self::SQE_MIXED),
+        (Self::SQ_REWIND, Self::SQPOLL),
+    ];
 }
 
 /// mmap(2) offset of the submission ring, and of both rings with [`Features::SINGLE_MMAP`].

@@ -18,14 +18,6 @@ use crate::error::{SetupError, UNUSABLE};
 use crate::kernel::{self, Kernel, RingSource, SystemCalls};
 use crate::{IoUring, cqueue, squeue};
 
-/// Flags that follow from one another: without the first, the second is refused.
-const DEPENDENT: [(SetupFlags, SetupFlags); 4] = [
-    (SetupFlags::SINGLE_ISSUER, SetupFlags::DEFER_TASKRUN),
-    (SetupFlags::IOPOLL, SetupFlags::HYBRID_IOPOLL),
-    (SetupFlags::SQPOLL, SetupFlags::SQ_AFF),
-    (SetupFlags::NO_MMAP, SetupFlags::REGISTERED_FD_ONLY),
-];
-
 /// Sets up a ring.
 ///
 /// # Examples
@@ -335,5 +327,5 @@ impl<S: squeue::EntryMarker, C: cqueue::EntryMarker> Debug for Builder<S, C> {
 
 /// A flag with those that are refused without it.
 fn without(flag: SetupFlags) -> SetupFlags {
-    DEPENDENT.iter().filter(|(needed, _)| flag.contains(*needed)).fold(flag, |all, (_, also)| all | *also)
+    SetupFlags::NEEDS.iter().filter(|(_, needs)| *needs == flag).fold(flag, |all, (also, _)| all | *also)
 }

@@ -14,31 +14,6 @@ use rustix::process::{Resource, getrlimit};
 use crate::environment;
 use crate::kernel::{self, SystemCalls, plain_ring, probe_flag};
 
-/// The most entries that a submission queue may have (`IORING_MAX_ENTRIES`).
-pub(crate) const MAX_ENTRIES: u32 = 32_768;
-/// The most entries that a completion queue may have (`IORING_MAX_CQ_ENTRIES`).
-pub(crate) const MAX_CQ_ENTRIES: u32 = 2 * MAX_ENTRIES;
-
-/// Pairs of which the first is refused without one of the second.
-const NEEDS: [(SetupFlags, SetupFlags); 6] = [
-    (SetupFlags::SQ_AFF, SetupFlags::SQPOLL),
-    (SetupFlags::DEFER_TASKRUN, SetupFlags::SINGLE_ISSUER),
-    (SetupFlags::TASKRUN_FLAG, SetupFlags::COOP_TASKRUN.union(SetupFlags::DEFER_TASKRUN)),
-    (SetupFlags::HYBRID_IOPOLL, SetupFlags::IOPOLL),
-    (SetupFlags::REGISTERED_FD_ONLY, SetupFlags::NO_MMAP),
-    (SetupFlags::SQ_REWIND, SetupFlags::NO_SQARRAY),
-];
-
-/// Pairs that are refused together.
-const EXCLUDES: [(SetupFlags, SetupFlags); 6] = [
-    (SetupFlags::SQPOLL, SetupFlags::COOP_TASKRUN),
-    (SetupFlags::SQPOLL, SetupFlags::TASKRUN_FLAG),
-    (SetupFlags::SQPOLL, SetupFlags::DEFER_TASKRUN),
-    (SetupFlags::CQE32, SetupFlags::CQE_MIXED),
-    (SetupFlags::SQE128, SetupFlags::SQE_MIXED),
-    (SetupFlags::SQ_REWIND, SetupFlags::SQPOLL),
-];
-
 /// Flags under which the queues are not what [`SubmissionQueue`](crate::SubmissionQueue) takes them for: with
 /// `SQ_REWIND` the kernel reads the entries from the first slot on at every call, whatever was consumed before.
 pub(crate) const UNUSABLE: SetupFlags = SetupFlags::SQ_REWIND;
@@ -253,24 +228,24 @@ fn forbidden(errno: Errno) -> SetupError {
 fn invalid(calls: &SystemCalls, entries: u32, params: &Params) -> SetupError {
     let flags = params.setup_flags();
     let clamp = flags.contains(SetupFlags::CLAMP);
-    if entries == 0 || (entries > MAX_ENTRIES && !clamp) {
-        return SetupError::Entries { asked: entries, most: MAX_ENTRIES, queue: "submission" };
+    if entries == 0 || (entries > Params::MAX_SQ_ENTRIES && !clamp) {
+        return SetupError::Entries { asked: entries, most: Params::MAX_SQ_ENTRIES, queue: "submission" };
     }
     if flags.intersects(UNUSABLE) {
         return SetupError::FlagsUnusable { flags: flags & UNUSABLE };
     }
     if flags.contains(SetupFlags::CQSIZE) {
         let asked = params.cq_entries;
-        if asked == 0 || (asked > MAX_CQ_ENTRIES && !clamp) || asked.next_power_of_two() < entries {
-            return SetupError::Entries { asked, most: MAX_CQ_ENTRIES, queue: "completion" };
+        if asked == 0 || (asked > Params::MAX_CQ_ENTRIES && !clamp) || asked.next_power_of_two() < entries {
+            return SetupError::Entries { asked, most: Params::MAX_CQ_ENTRIES, queue: "completion" };
         }
     }
-    for (flag, needs) in NEEDS {
+    for (flag, needs) in SetupFlags::NEEDS {
         if flags.contains(flag) && !flags.intersects(needs) {
             return SetupError::FlagNeeds { flag, needs };
         }
     }
-    for (one, other) in EXCLUDES {
+    for (one, other) in SetupFlags::EXCLUDES {
         if flags.contains(one | other) {
             return SetupError::FlagsExclude { flags: one | other };
         }

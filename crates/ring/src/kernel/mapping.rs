@@ -16,7 +16,6 @@ use rustix::io::Errno;
 use rustix::mm::{Advice, MapFlags, ProtFlags};
 
 use super::calls::SystemCalls;
-use crate::error::{MAX_CQ_ENTRIES, MAX_ENTRIES};
 use crate::pages::page_size;
 
 /// The size of a huge page that x86-64 and most aarch64 systems have.
@@ -177,9 +176,9 @@ const fn ring_sizes(params: &Params) -> [usize; 2] {
 /// A number of entries that the kernel will clamp or refuse counts as the largest that there can be.
 fn given_sizes(entries: u32, params: &Params) -> [usize; 2] {
     let flags = params.setup_flags();
-    let sq_entries = entries.clamp(1, MAX_ENTRIES).next_power_of_two() as usize;
+    let sq_entries = entries.clamp(1, Params::MAX_SQ_ENTRIES).next_power_of_two() as usize;
     let cq_entries = if flags.contains(SetupFlags::CQSIZE) {
-        params.cq_entries.clamp(1, MAX_CQ_ENTRIES).next_power_of_two() as usize
+        params.cq_entries.clamp(1, Params::MAX_CQ_ENTRIES).next_power_of_two() as usize
     } else {
         2 * sq_entries
     };

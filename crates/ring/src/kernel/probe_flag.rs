@@ -7,20 +7,11 @@ use rustix::io::Errno;
 use super::calls::SystemCalls;
 use super::setup;
 
-/// A flag, and what must be set beside it for the kernel to look at it.
-const COMPANIONS: [(SetupFlags, SetupFlags); 6] = [
-    (SetupFlags::SQ_AFF, SetupFlags::SQPOLL),
-    (SetupFlags::DEFER_TASKRUN, SetupFlags::SINGLE_ISSUER),
-    (SetupFlags::TASKRUN_FLAG, SetupFlags::COOP_TASKRUN),
-    (SetupFlags::HYBRID_IOPOLL, SetupFlags::IOPOLL),
-    (SetupFlags::REGISTERED_FD_ONLY, SetupFlags::NO_MMAP),
-    (SetupFlags::SQ_REWIND, SetupFlags::NO_SQARRAY),
-];
-
 /// Whether the kernel does more with the flag than answer `EINVAL`. Leaves nothing behind.
 pub(crate) fn probe_flag(calls: &SystemCalls, flag: SetupFlags) -> bool {
-    let beside = COMPANIONS.iter().filter(|(one, _)| *one == flag);
-    let flags = beside.fold(flag, |all, (_, beside)| all | *beside);
+    // The kernel looks at some flags only beside another; where several would do, the oldest needs nothing itself.
+    let needs = SetupFlags::NEEDS.iter().filter(|(one, _)| *one == flag);
+    let flags = needs.filter_map(|(_, needs)| needs.iter().next()).fold(flag, |all, beside| all | beside);
     // A completion queue of one's own size must be told; no ring is to be attached to, and no memory given:
     // a kernel that knows those flags complains about that instead.
     let mut params = Params { flags: flags.bits(), cq_entries: 2, wq_fd: u32::MAX, ..Params::default() };

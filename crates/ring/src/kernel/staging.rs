@@ -15,7 +15,7 @@ use rustix::io::Errno;
 use super::calls::{SharedMemory, SystemCalls};
 
 /// Size of the kernel's signal set in bytes.
-pub(super) const SIGSET_SIZE: usize = 8;
+pub(super) const SIGSET_SIZE: usize = GeteventsArg::SIGMASK_SIZE as usize;
 
 /// Memory that holds a call's argument, if the table wants one at all.
 #[derive(Debug)]

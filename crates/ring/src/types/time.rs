@@ -7,9 +7,6 @@ use std::time::Duration;
 
 use annulus_abi::{GeteventsArg, KernelTimespec};
 
-/// The size of the kernel's signal set in bytes, whatever libc's is (128 with glibc).
-const KERNEL_SIGSET_SIZE: u32 = 8;
-
 /// Seconds and nanoseconds, 64 bits each on every architecture (`struct __kernel_timespec`).
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(transparent)]
@@ -90,7 +87,7 @@ impl<'prev, 'now> SubmitArgs<'prev, 'now> {
     pub fn sigmask<'new>(mut self, sigmask: &'new libc::sigset_t) -> SubmitArgs<'now, 'new> {
         // The kernel's set is the first eight bytes of libc's, and it insists on that size.
         self.args.sigmask = address(sigmask);
-        self.args.sigmask_sz = KERNEL_SIGSET_SIZE;
+        self.args.sigmask_sz = GeteventsArg::SIGMASK_SIZE;
         SubmitArgs { args: self.args, prev: PhantomData, now: PhantomData }
     }
 
