@@ -1,0 +1,227 @@
+//! The operations: how an entry becomes one, and how one is carried out.
+//!
+//! An operation is prepared once, when its entry is taken from the queue: everything that the entry points to and that
+//! the kernel would copy (paths, iovecs, headers, times) is copied then, so that the program may forget it
+//! (`IORING_FEAT_SUBMIT_STABLE`). Then it is attempted, without blocking, as often as there is a reason to; what only a
+//! thread that may block can do is done by [`Operation::block`] on a worker.
+//!
+//! An operation neither posts completions nor watches descriptors nor starts threads: it says what it needs ([`Step`]) and the
+//! core does it.
+
+mod control;
+mod nop;
+
+use std::os::fd::RawFd;
+
+use annulus_abi::{CqeFlags, OpTraits, OpcodeInfo, Sqe, SqeFlags};
+use rustix::io::Errno;
+
+pub(crate) use control::Control;
+pub(crate) use nop::Nop;
+
+use crate::buffers::{Groups, Registered};
+use crate::files::FileTable;
+use crate::pool::{Interrupt, Lane};
+use crate::world::{ReadySet, Vouched, World};
+
+/// An operation, ready to be attempted. Those that matter for speed stand here by value, the rest is boxed.
+pub(crate) enum Op {
+    /// `NOP`.
+    Nop(Nop),
+    /// What concerns other requests, or time: the core carries it out itself.
+    Control(Control),
+    /// Everything else.
+    Other(Box<dyn Operation>),
+}
+
+/// What an attempt came to.
+#[derive(Debug)]
+pub(crate) enum Step {
+    /// Over, with the last completion.
+    Done(Outcome),
+    /// One of several completions; the core posts it with `F_MORE` and attempts again at once. (If the completion queue is
+    /// full, the request ends with this completion, without `F_MORE`.)
+    More(Outcome),
+    /// Over, with its result and, behind it, a notification (`SEND_ZC`): `F_MORE` on the first is the core's.
+    DoneWithNotice(Outcome, Outcome),
+    /// Nothing to be had now: attempt again when the descriptor is ready.
+    Wait(Interest),
+    /// Only a thread that may block can do it: [`Operation::block`], then [`Operation::settle`].
+    Block(Work),
+    /// Over, without any completion of its own.
+    Silent,
+}
+
+/// What is to be ready before another attempt is worth while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Interest {
+    /// `POLLIN`, `POLLOUT`, ...
+    pub(crate) events: ReadySet,
+    /// Of this descriptor, which the operation keeps open while it waits; of the request's file if there is none here.
+    pub(crate) on: Option<RawFd>,
+}
+
+impl Interest {
+    /// The request's file.
+    pub(crate) const fn file(events: ReadySet) -> Self {
+        Self { events, on: None }
+    }
+}
+
+/// How a worker is to do it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Work {
+    /// Whether it ends by itself.
+    pub(crate) lane: Lane,
+    /// Work of the same number is done one after the other: buffered writes to one file.
+    pub(crate) hash: Option<(u64, u64)>,
+}
+
+/// The content of a completion.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Outcome {
+    /// `res`.
+    pub(crate) result: i32,
+    /// `flags`: buffer numbers, `SOCK_NONEMPTY`, ...; never `F_MORE`, which is the core's.
+    pub(crate) flags: CqeFlags,
+    /// The second half of a 32-byte completion.
+    pub(crate) extra: Option<[u64; 2]>,
+    /// A soft link behind this request breaks, and the completion is not skipped: an error, or a short read.
+    pub(crate) severs: bool,
+}
+
+impl Outcome {
+    /// Success with this result.
+    pub(crate) const fn success(result: i32) -> Self {
+        Self { result, flags: CqeFlags::empty(), extra: None, severs: false }
+    }
+
+    /// Failure.
+    pub(crate) const fn failure(errno: Errno) -> Self {
+        Self { result: -errno.raw_os_error(), flags: CqeFlags::empty(), extra: None, severs: true }
+    }
+
+    /// As a transfer of `count` bytes that should have been `wanted` and breaks a chain if it is short.
+    pub(crate) fn transferred(count: usize, wanted: usize) -> Self {
+        Self { severs: count < wanted, ..Self::success(i32::try_from(count).unwrap_or(i32::MAX)) }
+    }
+
+    /// The same with these flags.
+    pub(crate) const fn with_flags(self, flags: CqeFlags) -> Self {
+        Self { flags, ..self }
+    }
+}
+
+impl From<Result<u32, Errno>> for Outcome {
+    fn from(result: Result<u32, Errno>) -> Self {
+        match result {
+            Ok(count) => Self::success(i32::try_from(count).unwrap_or(i32::MAX)),
+            Err(errno) => Self::failure(errno),
+        }
+    }
+}
+
+/// Why an operation is attempted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Turn {
+    /// For the first time, by the submitter.
+    Inline,
+    /// Its descriptor became ready for this.
+    Ready(ReadySet),
+    /// `IOSQE_ASYNC`: by a worker, as the first attempt. An operation that would do work here which may take long (a read
+    /// of a file) answers [`Step::Block`] at once.
+    Worker,
+}
+
+/// What a preparation may look at.
+pub(crate) struct Prepare<'a> {
+    /// The outside, for copying what the entry points to.
+    pub(crate) world: &'a dyn World,
+    /// The right to name the entry's memory.
+    pub(crate) vouched: Vouched,
+    /// The second half of a 128-byte entry.
+    pub(crate) extra: Option<&'a [u8; 64]>,
+    /// The ring was set up with `IORING_SETUP_IOPOLL`.
+    pub(crate) iopoll: bool,
+    /// The ring posts 32-byte completions (`CQE32`, or `CQE_MIXED`).
+    pub(crate) wide_completions: bool,
+}
+
+/// What an attempt may use.
+pub(crate) struct Context<'a> {
+    /// The outside.
+    pub(crate) world: &'a dyn World,
+    /// What is registered with the ring.
+    pub(crate) tables: &'a mut Tables,
+    /// The request's file as a descriptor of the world; -1 if its opcode takes none.
+    pub(crate) fd: RawFd,
+    /// The flags of its entry.
+    pub(crate) flags: SqeFlags,
+    /// Why it is attempted.
+    pub(crate) turn: Turn,
+    /// The right to name the entry's memory.
+    pub(crate) vouched: Vouched,
+}
+
+/// What is registered with a ring and read by operations.
+#[derive(Debug, Default)]
+pub(crate) struct Tables {
+    /// Registered files.
+    pub(crate) files: FileTable,
+    /// Registered buffers.
+    pub(crate) buffers: Registered,
+    /// Groups of provided buffers.
+    pub(crate) groups: Groups,
+}
+
+/// An operation. It may move between threads, but only one has it at a time.
+pub(crate) trait Operation: Send {
+    /// Tries, without waiting for anybody.
+    fn attempt(&mut self, cx: &mut Context<'_>) -> Step;
+
+    /// Does it on a worker, for as long as it takes. The ring is not locked. `EINTR` when `interrupt` was requested means that the
+    /// request was cancelled. Called only after [`Step::Block`].
+    fn block(&mut self, world: &dyn World, fd: RawFd, interrupt: &Interrupt) -> Result<u32, Errno> {
+        let _ = (world, fd, interrupt);
+        unreachable!("this operation never asks for a worker")
+    }
+
+    /// Makes a completion of what [`block`](Self::block) returned, with the ring locked: installs a descriptor in its slot, says which
+    /// buffer was used.
+    fn settle(&mut self, cx: &mut Context<'_>, result: Result<u32, Errno>) -> Step {
+        let _ = cx;
+        Step::Done(Outcome::from(result))
+    }
+
+    /// The request ends without another attempt (it was cancelled, or its ring goes): gives back what it holds, a buffer
+    /// of a group for example.
+    fn abandon(&mut self, cx: &mut Context<'_>) {
+        let _ = cx;
+    }
+}
+
+/// Makes an operation of an entry. The fields that must be zero were checked against the opcode table, `flags` as far as they concern
+/// every opcode, and `personality`.
+///
+/// # Errors
+///
+/// `EINVAL` for values without meaning and for opcodes that the engine does not have, `EFAULT`, and what else the kernel's own preparation answers.
+pub(crate) fn prepare(sqe: &Sqe, cx: &mut Prepare<'_>) -> Result<Op, Errno> {
+    use annulus_abi as abi;
+    match sqe.opcode {
+        abi::IORING_OP_NOP => Nop::prepare(sqe, cx.wide_completions).map(Op::Nop),
+        _ => Control::prepare(sqe, cx).map(Op::Control),
+    }
+}
+
+/// Whether the engine has the opcode: what PROBE tells, and what is not answered by `EINVAL`.
+pub(crate) fn is_supported(opcode: u8) -> bool {
+    use annulus_abi as abi;
+    let without_meaning = [abi::IORING_OP_RECV_ZC, abi::IORING_OP_NOP128, abi::IORING_OP_URING_CMD128];
+    OpcodeInfo::of(opcode).is_some() && !without_meaning.contains(&opcode)
+}
+
+/// How the opcode works.
+pub(crate) fn traits_of(opcode: u8) -> OpTraits {
+    OpcodeInfo::of(opcode).map_or(OpTraits::empty(), |info| info.traits)
+}

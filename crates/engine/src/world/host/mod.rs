@@ -1,0 +1,32 @@
+//! The world as it is: system calls of this machine.
+//!
+//! Each trait of the world has its file here. None of them makes an io_uring call.
+
+mod clock;
+mod files;
+mod memory;
+mod readiness;
+
+use rustix::io::Errno;
+
+use self::readiness::Epoll;
+use super::World;
+
+/// The machine.
+#[derive(Debug)]
+pub(crate) struct Host {
+    epoll: Epoll,
+}
+
+impl Host {
+    /// A view of the machine with its own set of watched descriptors.
+    ///
+    /// # Errors
+    ///
+    /// `EMFILE`, `ENFILE`, `ENOMEM`: no descriptors for the set.
+    pub(crate) fn new() -> Result<Self, Errno> {
+        Ok(Self { epoll: Epoll::new()? })
+    }
+}
+
+impl World for Host {}

@@ -1,0 +1,131 @@
+//! Readiness by epoll(7), with an eventfd that ends a wait.
+#![allow(unsafe_code, reason = "epoll_pwait2(2) with the kernel's signal set, which rustix does not take")]
+
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::time::Duration;
+
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, epoll, eventfd, poll};
+use rustix::io::Errno;
+
+use super::Host;
+use super::files::borrow;
+use crate::world::{Event, Readiness, ReadySet};
+
+/// The token of the eventfd that ends a wait; no request has it.
+const WAKE: u64 = u64::MAX;
+/// Events taken by one call.
+const BATCH: usize = 64;
+
+/// The set of watched descriptors.
+#[derive(Debug)]
+pub(super) struct Epoll {
+    set: OwnedFd,
+    wake: OwnedFd,
+}
+
+impl Epoll {
+    pub(super) fn new() -> Result<Self, Errno> {
+        let set = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+        epoll::add(&set, &wake, epoll::EventData::new_u64(WAKE), epoll::EventFlags::IN)?;
+        Ok(Self { set, wake })
+    }
+
+    /// epoll_pwait2(2), or epoll_pwait(2) with milliseconds where there is no such call (before Linux 5.11).
+    fn wait_raw(
+        &self,
+        timeout: Option<Duration>,
+        sigmask: Option<u64>,
+        events: &mut [libc::epoll_event; BATCH],
+    ) -> Result<usize, Errno> {
+        let time = timeout.map(|timeout| libc::timespec {
+            tv_sec: timeout.as_secs().try_into().unwrap_or(libc::time_t::MAX),
+            tv_nsec: timeout.subsec_nanos().into(),
+        });
+        let time = time.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
+        let mask = sigmask.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
+        let (set, room) = (self.set.as_raw_fd(), BATCH);
+        let buffer = events.as_mut_ptr();
+        // SAFETY: the buffer holds `room` events, time and mask live for the call; the size is the kernel's.
+        let got =
+            unsafe { libc::syscall(libc::SYS_epoll_pwait2, set, buffer, room, time, mask, size_of::<u64>()) };
+        match result(got) {
+            Err(Errno::NOSYS) => {}
+            got => return got,
+        }
+        let millis = timeout
+            .map_or(-1, |timeout| i32::try_from(timeout.as_nanos().div_ceil(1_000_000)).unwrap_or(i32::MAX));
+        // SAFETY: as above.
+        let got = unsafe {
+            libc::syscall(libc::SYS_epoll_pwait, set, buffer, room, millis, mask, size_of::<u64>())
+        };
+        result(got)
+    }
+}
+
+fn result(got: libc::c_long) -> Result<usize, Errno> {
+    usize::try_from(got).map_err(|_| {
+        std::io::Error::last_os_error().raw_os_error().map_or(Errno::INVAL, Errno::from_raw_os_error)
+    })
+}
+
+fn flags(events: ReadySet) -> epoll::EventFlags {
+    epoll::EventFlags::from_bits_retain(events) | epoll::EventFlags::ET
+}
+
+impl Readiness for Host {
+    fn arm(&self, fd: RawFd, events: ReadySet, token: u64) -> Result<(), Errno> {
+        epoll::add(&self.epoll.set, borrow(fd)?, epoll::EventData::new_u64(token), flags(events))
+    }
+
+    fn rearm(&self, fd: RawFd, events: ReadySet, token: u64) -> Result<(), Errno> {
+        epoll::modify(&self.epoll.set, borrow(fd)?, epoll::EventData::new_u64(token), flags(events))
+    }
+
+    fn disarm(&self, fd: RawFd) {
+        if let Ok(fd) = borrow(fd) {
+            // It may have ended by itself: the last descriptor of a file takes its watch along.
+            let _ = epoll::delete(&self.epoll.set, fd);
+        }
+    }
+
+    fn wait(
+        &self,
+        timeout: Option<Duration>,
+        sigmask: Option<u64>,
+        into: &mut Vec<Event>,
+    ) -> Result<(), Errno> {
+        let mut events = [libc::epoll_event { events: 0, u64: 0 }; BATCH];
+        let got = self.epoll.wait_raw(timeout, sigmask, &mut events)?;
+        for event in &events[..got] {
+            if event.u64 == WAKE {
+                // Somebody else may have read it first.
+                let _ = rustix::io::read(&self.epoll.wake, &mut [0; 8]);
+            } else {
+                into.push(Event { token: event.u64, ready: event.events });
+            }
+        }
+        Ok(())
+    }
+
+    fn wake(&self) {
+        // Full means that a wake-up is on its way already.
+        let _ = rustix::io::write(&self.epoll.wake, &1_u64.to_ne_bytes());
+    }
+
+    fn descriptor(&self) -> RawFd {
+        self.epoll.set.as_raw_fd()
+    }
+
+    fn ready(&self, fd: RawFd, events: ReadySet) -> Result<ReadySet, Errno> {
+        let asked = PollFlags::from_bits_retain(u16::try_from(events & 0xffff).unwrap_or(0));
+        let fd = borrow(fd)?;
+        let mut fds = [PollFd::from_borrowed_fd(fd, asked)];
+        poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }))?;
+        let found = fds[0].revents();
+        if found.contains(PollFlags::NVAL) {
+            return Err(Errno::BADF);
+        }
+        Ok(u32::from(found.bits()))
+    }
+}

@@ -1,0 +1,35 @@
+//! What lies between the handlers of operations and the outside: files, sockets, memory, clocks, readiness.
+//!
+//! [`Host`] is the one world so far, made of system calls. Nothing else in the crate makes a system call
+//! for an operation, reads a clock or follows an address: a simulated world can take its place.
+//!
+//! What every method keeps:
+//! - a descriptor is a number of this world; a wrong one answers `EBADF` and harms nothing;
+//! - memory is named by a [`Span`], which only what a submission vouched for can make;
+//! - a [`Mode::Nonblocking`] call never waits for another party: it answers `EAGAIN` instead (a disk counts as
+//!   another party where the system can tell);
+//! - errors are errnos as the kernel's io_uring would put them into `res`.
+
+mod clock;
+mod files;
+pub(crate) mod host;
+mod memory;
+mod readiness;
+
+pub(crate) use clock::{Clock, ClockId};
+pub(crate) use files::{FileKind, Files};
+pub(crate) use host::Host;
+pub(crate) use memory::{Memory, Span, Vouched};
+pub(crate) use readiness::{Event, Readiness, ReadySet};
+
+/// The outside as the engine sees it.
+pub(crate) trait World: Files + Memory + Clock + Readiness + std::fmt::Debug + Send + Sync {}
+
+/// Whether a call may wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// Answers `EAGAIN` rather than wait.
+    Nonblocking,
+    /// Waits as long as it takes, or until a signal interrupts it (`EINTR`).
+    Blocking,
+}
