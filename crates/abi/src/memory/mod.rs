@@ -15,8 +15,9 @@
 //! Every index runs freely over 32 bits and is masked only where it names a slot. What is checked
 //! once, in [`RingMemory::new`]: each index lies aligned inside its region, entry counts are
 //! powers of two, and the entry arrays fit their regions; so no later access can leave them.
-//! [`SqProducer`] and [`CqConsumer`] (`program.rs`) are the program's ends of the two queues. What no check can
-//! establish is that there is only one of each at a time, so taking one is `unsafe`; using it is not.
+//! [`SqProducer`] and [`CqConsumer`] (`program.rs`) are the program's ends of the two queues, [`SqConsumer`] and
+//! [`CqProducer`] (`device.rs`) the back end's, where that is no kernel. What no check can establish is that
+//! there is only one of each at a time, so taking one is `unsafe`; using it is not.
 //!
 //! This folder neither maps nor frees anything: regions belong to the back end.
 #![allow(unsafe_code, reason = "shared memory is reached through pointers; RingMemory::new checks them all")]
@@ -26,8 +27,10 @@ use core::mem::{align_of, size_of};
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU32, Ordering, fence};
 
+mod device;
 mod program;
 
+pub use device::{CqProducer, SqConsumer, SqEntry};
 pub use program::{CqConsumer, SqProducer};
 
 use crate::{CqRingFlags, Cqe, Cqe32, Params, SetupFlags, SqRingFlags, Sqe, Sqe128};
@@ -116,12 +119,16 @@ pub struct RingMemory {
     cq_tail: NonNull<AtomicU32>,
     cq_overflow: NonNull<AtomicU32>,
     cq_flags: Option<NonNull<AtomicU32>>,
+    /// What names the entries; `None` with `IORING_SETUP_NO_SQARRAY`.
+    sq_array: Option<NonNull<AtomicU32>>,
     sqes: NonNull<u8>,
     cqes: NonNull<u8>,
     sq_entries: u32,
     cq_entries: u32,
     sqe_size: usize,
     cqe_size: usize,
+    /// Whether completions of both sizes lie in the queue (`IORING_SETUP_CQE_MIXED`).
+    cqe_mixed: bool,
 }
 
 // SAFETY: the pointers lead to memory shared with another process or the kernel anyway; indices are
@@ -152,7 +159,13 @@ impl RingMemory {
         let cq_entries = power_of_two("cq_entries", params.cq_entries)?;
         let sq_index = |what, offset| regions.sq_ring.index(what, offset);
         let cq_index = |what, offset| regions.cq_ring.index(what, offset);
+        let sq_array = if flags.contains(SetupFlags::NO_SQARRAY) {
+            None
+        } else {
+            Some(regions.sq_ring.array("sq_off.array", sq.array, sq_entries, size_of::<u32>())?.cast())
+        };
         let memory = Self {
+            sq_array,
             sq_head: sq_index("sq_off.head", sq.head)?,
             sq_tail: sq_index("sq_off.tail", sq.tail)?,
             sq_flags: sq_index("sq_off.flags", sq.flags)?,
@@ -168,12 +181,12 @@ impl RingMemory {
             cq_entries,
             sqe_size,
             cqe_size,
+            cqe_mixed: flags.contains(SetupFlags::CQE_MIXED),
         };
-        if !flags.contains(SetupFlags::NO_SQARRAY) {
-            let array = regions.sq_ring.array("sq_off.array", sq.array, sq_entries, size_of::<u32>())?;
+        if let Some(array) = sq_array {
             for i in 0..sq_entries {
                 // SAFETY: `array` checked that `sq_entries` words lie here.
-                let word = unsafe { array.cast::<AtomicU32>().add(i as usize) };
+                let word = unsafe { array.add(i as usize) };
                 at(word).store(i, Ordering::Relaxed);
             }
         }

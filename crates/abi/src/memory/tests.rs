@@ -18,7 +18,10 @@ pub(super) const SQ_HEAD: usize = 0;
 pub(super) const SQ_TAIL: usize = 1;
 pub(super) const CQ_HEAD: usize = 2;
 pub(super) const CQ_TAIL: usize = 3;
+pub(super) const SQ_DROPPED: usize = 8;
 pub(super) const SQ_FLAGS: usize = 9;
+pub(super) const CQ_FLAGS: usize = 10;
+pub(super) const CQ_OVERFLOW: usize = 11;
 
 pub(super) fn params(entries: u32, flags: SetupFlags) -> Params {
     let mut params =
@@ -32,6 +35,7 @@ pub(super) fn params(entries: u32, flags: SetupFlags) -> Params {
 
 fn regions(entries: u32) -> ([Box<[u64]>; 2], Regions) {
     let zeroed = |words: usize| std::vec![0_u64; words].into_boxed_slice();
+    // Room for entries of the larger sizes too.
     let mut memory = [zeroed(64 + 10 * entries as usize), zeroed(16 * entries as usize)];
     let [ring, sqes] = &mut memory;
     let region =
@@ -41,17 +45,26 @@ fn regions(entries: u32) -> ([Box<[u64]>; 2], Regions) {
 }
 
 pub(super) fn ring(entries: u32) -> Ring {
+    ring_with(entries, SetupFlags::NO_SQARRAY)
+}
+
+pub(super) fn ring_with(entries: u32, flags: SetupFlags) -> Ring {
     let (memory, regions) = regions(entries);
-    let params = params(entries, SetupFlags::NO_SQARRAY);
+    let params = params(entries, flags);
     let words = regions.sq_ring.start.cast();
     // SAFETY: the boxes live beside the result.
     let ring = unsafe { RingMemory::new(&regions, &params) }.unwrap();
     Ring { memory: ring, words, _regions: memory }
 }
 
+/// A word of the index array, which lies behind the header and the completions.
+pub(super) fn array_word(ring: &Ring, place: usize) -> &AtomicU32 {
+    ring.word(16 + 16 * ring.memory.sq_entries() as usize + place)
+}
+
 impl Ring {
     pub(super) fn word(&self, n: usize) -> &AtomicU32 {
-        // SAFETY: the header holds sixteen words.
+        // SAFETY: the tests name words of the header and of the array, which lie in the first box.
         unsafe { &*self.words.as_ptr().wrapping_add(n) }
     }
 
