@@ -155,8 +155,8 @@ impl Builder {
     /// # Errors
     ///
     /// [`Error::Setup`] if there is no ring to be had (`EPERM`, `ENOSYS`, `ENOMEM`, `EMFILE`, `EINVAL`),
-    /// [`Error::Nested`] inside of another run, [`Error::System`] before Linux 5.11 (`ENOSYS`), if pinning fails (`EINVAL`: no such CPU) or the
-    /// ring breaks (`EBADR`: a completion was lost for want of memory).
+    /// [`Error::Nested`] inside of another run, [`Error::System`] before Linux 5.11 (`ENOSYS`), if pinning fails (`EINVAL`: no such
+    /// CPU), if there are too few descriptors for an eventfd (`EMFILE`, `ENFILE`), or if the ring breaks (`EBADR`: a completion was lost for want of memory).
     ///
     /// # Panics
     ///

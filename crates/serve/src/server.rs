@@ -29,7 +29,7 @@ use crate::gate::Gate;
 use crate::listen::listen;
 use crate::listing::CONTENT_SECURITY_POLICY;
 use crate::log::Writer;
-use crate::shard::{Parts, Shard};
+use crate::shard::{Parts, Place, Shard};
 
 /// Operations that a connection may have in flight: a receive, a send, a read, their cancellations, a close.
 const OPERATIONS_PER_CONNECTION: usize = 8;
@@ -62,6 +62,7 @@ impl Server {
             config.shards.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
         let (listeners, address) = listen(config.listen, count)
             .map_err(|source| ServeError::Listen { address: config.listen, source })?;
+        let places = places(&root, listeners).map_err(ServeError::Runtime)?;
         let (log, writer) = Writer::start(&config.log)?;
         let (stop, abort, ended) = (Shutdown::new(), Shutdown::new(), Shutdown::new());
 
@@ -71,7 +72,7 @@ impl Server {
         let shards = Shards::new(count).builder(builder.tasks(most.saturating_add(1024)));
         let parts = Arc::new(parts(config, root, log, &stop, &abort));
         let (ready, readiness) = channel();
-        let run = Run { shards, parts, listeners, ready, ended: ended.clone(), writer };
+        let run = Run { shards, parts, places, ready, ended: ended.clone(), writer };
         let running = thread::Builder::new()
             .name("annulus-serve".to_owned())
             .spawn(move || run.until_the_end())
@@ -169,7 +170,7 @@ pub fn serve(config: Config, started: impl FnOnce(&Server)) -> Result<(), ServeE
 struct Run {
     shards: Shards,
     parts: Arc<Parts>,
-    listeners: Vec<OwnedFd>,
+    places: Vec<Place>,
     ready: Sender<()>,
     ended: Shutdown,
     writer: Writer,
@@ -177,21 +178,20 @@ struct Run {
 
 impl Run {
     fn until_the_end(self) -> Result<(), ServeError> {
-        let Self { shards, parts, listeners, ready, ended, writer } = self;
-        let listeners: Vec<Mutex<Option<OwnedFd>>> =
-            listeners.into_iter().map(|listener| Mutex::new(Some(listener))).collect();
+        let Self { shards, parts, places, ready, ended, writer } = self;
+        let places: Vec<Mutex<Option<Place>>> =
+            places.into_iter().map(|place| Mutex::new(Some(place))).collect();
         let ready = Mutex::new(Some(ready));
         let outcome = shards.run(|index| {
-            let listener = listeners[index].lock().unwrap_or_else(PoisonError::into_inner).take();
+            let place = places[index].lock().unwrap_or_else(PoisonError::into_inner).take();
             // All shards are set up before one of them runs: the first that does says so for all.
             if let Some(ready) = ready.lock().unwrap_or_else(PoisonError::into_inner).take() {
                 let _ = ready.send(());
             }
             let parts = Arc::clone(&parts);
             async move {
-                match listener {
-                    Some(listener) => Shard::run(parts, std::net::TcpListener::from(listener).into()).await,
-                    None => Ok(()),
+                if let Some(place) = place {
+                    Shard::run(parts, place).await;
                 }
             }
         });
@@ -199,11 +199,16 @@ impl Run {
         drop((ready, parts));
         writer.finish(LOG_PATIENCE);
         ended.request();
-        match outcome {
-            Err(error) => Err(ServeError::Runtime(error.into())),
-            Ok(outcomes) => outcomes.into_iter().collect::<io::Result<()>>().map_err(ServeError::Runtime),
-        }
+        outcome.map(drop).map_err(|error| ServeError::Runtime(error.into()))
     }
+}
+
+/// What each shard has for itself.
+///
+/// # Errors
+/// `EMFILE` and `ENFILE`: there are too few descriptors.
+fn places(root: &OwnedFd, listeners: Vec<OwnedFd>) -> io::Result<Vec<Place>> {
+    listeners.into_iter().map(|listener| Ok(Place { listener, directory: root.try_clone()? })).collect()
 }
 
 /// What the shards share.

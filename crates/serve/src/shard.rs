@@ -51,6 +51,14 @@ pub(crate) struct Parts {
     pub(crate) abort: Shutdown,
 }
 
+/// What a shard has for itself. Made before any shard runs, so that a server that has started lacks no descriptor of its own.
+#[derive(Debug)]
+pub(crate) struct Place {
+    pub(crate) listener: OwnedFd,
+    /// The root once more.
+    pub(crate) directory: OwnedFd,
+}
+
 /// What the connections of one shard share.
 #[derive(Debug)]
 pub(crate) struct Shard {
@@ -66,12 +74,10 @@ pub(crate) struct Shard {
 
 impl Shard {
     /// Accepts and serves until the server is told to stop; then finishes what is running, within the time for that.
-    ///
-    /// # Errors
-    /// `EMFILE` if this shard cannot have a descriptor of the root of its own.
-    pub(crate) async fn run(parts: Arc<Parts>, listener: TcpListener) -> io::Result<()> {
+    pub(crate) async fn run(parts: Arc<Parts>, place: Place) {
+        let listener = TcpListener::from(std::net::TcpListener::from(place.listener));
         let shard = Rc::new(Self {
-            directory: Dir::from(parts.root.try_clone()?),
+            directory: Dir::from(place.directory),
             parts: Arc::clone(&parts),
             chunks: Chunks::default(),
             dates: RefCell::default(),
@@ -82,7 +88,6 @@ impl Shard {
         select(parts.stop.requested(), shard.accept(listener)).await;
         shard.stop.request();
         select(parts.abort.requested(), shard.stop.drain(parts.grace)).await;
-        Ok(())
     }
 
     /// The output, unless the server is told to stop first.

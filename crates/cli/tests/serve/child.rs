@@ -5,7 +5,7 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
-use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
 use std::thread;
 use std::time::Duration;
 
@@ -44,18 +44,27 @@ impl Served {
     }
 
     /// Runs a command, and waits until it has said something on standard output.
-    pub(crate) fn run_until(mut command: Command, word: &str) -> Self {
+    pub(crate) fn run_until(command: Command, word: &str) -> Self {
+        Self::try_run_until(command, word).unwrap_or_else(|ended| panic!("it ended with {ended:?}"))
+    }
+
+    /// Runs a command, and waits until it has said something on standard output.
+    ///
+    /// # Errors
+    /// If it ended without having said it: its status, and what it did say; on standard error only if that is a pipe.
+    pub(crate) fn try_run_until(mut command: Command, word: &str) -> Result<Self, Output> {
         let mut child = command.stdout(Stdio::piped()).spawn().expect("the program starts");
         let out = child.stdout.take().map(BufReader::new);
         let address = SocketAddr::from(([127, 0, 0, 1], 0));
         let mut served = Self { child, out, address, announcement: String::new() };
         while !served.announcement.contains(word) {
             let mut line = String::new();
-            let read = served.out().read_line(&mut line).expect("a line of text");
-            assert_ne!(read, 0, "it ended and has only said {:?}", served.announcement);
+            if served.out().read_line(&mut line).expect("a line of text") == 0 {
+                return Err(served.end());
+            }
             served.announcement.push_str(&line);
         }
-        served
+        Ok(served)
     }
 
     /// Closes the pipe that its standard output goes into.
@@ -90,6 +99,15 @@ impl Served {
         panic!("{} did not end", self.announcement);
     }
 
+    /// Waits for its end, with what it has said.
+    fn end(mut self) -> Output {
+        let mut stderr = Vec::new();
+        if let Some(mut pipe) = self.child.stderr.take() {
+            pipe.read_to_end(&mut stderr).expect("readable");
+        }
+        Output { status: self.wait(), stdout: std::mem::take(&mut self.announcement).into_bytes(), stderr }
+    }
+
     /// What it still says on standard output until it ends: its log.
     pub(crate) fn rest_of_output(&mut self) -> String {
         let mut rest = String::new();
@@ -97,9 +115,14 @@ impl Served {
         rest
     }
 
-    /// Open descriptors.
+    /// Open descriptors. A server opens all that it has for itself before it tells its address; what comes later are
+    /// connections, files and folders.
     pub(crate) fn descriptors(&self) -> usize {
-        fs::read_dir(format!("/proc/{}/fd", self.child.id())).expect("it runs").count()
+        fs::read_dir(self.descriptor_folder()).expect("it runs").count()
+    }
+
+    fn descriptor_folder(&self) -> String {
+        format!("/proc/{}/fd", self.child.id())
     }
 
     /// Waits until `count` or fewer descriptors are open.
@@ -110,7 +133,10 @@ impl Served {
             }
             thread::sleep(LOOK);
         }
-        panic!("{} descriptors are open, not {count}", self.descriptors());
+        let open = fs::read_dir(self.descriptor_folder()).expect("it runs");
+        // One that was closed meanwhile is none.
+        let open: Vec<_> = open.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok()).collect();
+        panic!("{} descriptors are open, not {count}: {open:?}", open.len());
     }
 
     /// A figure of /proc/PID/status, in KiB.
@@ -125,7 +151,7 @@ impl Served {
 
     /// Lets it open nothing any more.
     pub(crate) fn forbid_descriptors(&self) {
-        let open: Vec<u64> = fs::read_dir(format!("/proc/{}/fd", self.child.id()))
+        let open: Vec<u64> = fs::read_dir(self.descriptor_folder())
             .expect("it runs")
             .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
             .collect();

@@ -6,7 +6,7 @@ use std::fs;
 use std::io::{self, Read as _};
 use std::net::TcpListener;
 use std::os::unix::fs::symlink;
-use std::process::{Output, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::thread;
 use std::time::Duration;
 
@@ -194,36 +194,65 @@ fn a_hundred_downloads_at_once_hold_two_chunks_each_at_the_most() {
 fn aborted_requests_leave_no_descriptor_behind() {
     let folder = folder_with_files();
     let served = Served::start(folder.path(), &["--log", "off"]);
-    let mut client = served.client();
-    client.get("/a.txt", "");
-    assert_eq!(client.response().0, 200);
-    client.get("/", "");
-    assert_eq!(client.response().0, 200, "the threads that list are there");
     let before = served.descriptors();
     for round in 0..30 {
         let mut clients: Vec<Client> = (0..10).map(|_| served.client()).collect();
         for (index, client) in clients.iter_mut().enumerate() {
-            match (round + index) % 4 {
-                // In the middle of a response, before it, in the middle of a request, without a word.
+            match (round + index) % 5 {
+                // In the middle of a response, before it, before a folder is listed, in the middle of a request, without a word.
                 0 => {
                     client.get("/large.bin", "");
                     assert_eq!(client.head().0, 200);
                 }
                 1 => client.get("/large.bin", ""),
-                2 => client.send("GET /large"),
+                2 => client.get("/", ""),
+                3 => client.send("GET /large"),
                 _ => {}
             }
         }
     }
     served.wait_for_descriptors(before);
+    let mut client = served.client();
     client.get("/a.txt", "");
     assert_eq!(client.response(), (200, b"a".to_vec()));
+}
+
+#[test]
+fn a_server_that_starts_has_all_descriptors_of_its_own() {
+    let folder = folder_with_files();
+    let path = folder.path().to_string_lossy();
+    let options = ["--listen", "127.0.0.1:0", "--shards", "3", "--log", "off"];
+    // The limit grows until the server starts: that it then has too few for something of its own is what must not be.
+    for limit in 12..256 {
+        let mut command = Command::new("sh");
+        command.args(["-c", r#"ulimit -n "$0" && exec "$@""#, &limit.to_string()]);
+        command.args([env!("CARGO_BIN_EXE_annulus"), "serve", &path]).args(options).stderr(Stdio::piped());
+        match Served::try_run_until(command, "http://") {
+            Err(refused) => {
+                let said = String::from_utf8_lossy(&refused.stderr);
+                assert_eq!(refused.status.code(), Some(1), "{limit} descriptors: {said}");
+                assert!(said.starts_with("annulus serve: "), "{limit} descriptors: {said}");
+                assert!(
+                    said.contains("open files") || said.contains("descriptor"),
+                    "{limit} descriptors: {said}"
+                );
+            }
+            Ok(mut served) => {
+                served.signal(Signal::TERM);
+                let status = served.wait();
+                assert!(is_clean(status), "{limit} descriptors: {status}");
+                return;
+            }
+        }
+    }
+    panic!("256 descriptors are not enough");
 }
 
 #[test]
 fn without_descriptors_downloads_go_on_and_later_ones_are_served_again() {
     let folder = folder_with_files();
     let served = Served::start(folder.path(), &["--log", "off"]);
+    let before = served.descriptors();
     let mut running = served.client();
     running.get("/large.bin", "");
     let (status, head) = running.head();
@@ -232,6 +261,8 @@ fn without_descriptors_downloads_go_on_and_later_ones_are_served_again() {
     idle.get("/a.txt", "");
     assert_eq!(idle.response(), (200, b"a".to_vec()));
 
+    // Two connections and the large file: the small one is closed behind its response.
+    served.wait_for_descriptors(before + 3);
     served.forbid_descriptors();
     idle.get("/a.txt", "");
     let (status, head_of_503) = idle.head();

@@ -4,12 +4,12 @@
 //! flight in the ring. The lock is held for a push or a swap; the executor takes it only when the hint
 //! says that something is there, or before it sleeps.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::event::{EventfdFlags, eventfd};
-use rustix::io::Errno;
+use rustix::io::{Errno, fcntl_dupfd_cloexec};
 
 use super::task::TaskWaker;
 use crate::driver::Op;
@@ -34,12 +34,16 @@ struct State {
 }
 
 impl Inbox {
+    /// The inbox, and the executor's own descriptor of its eventfd, for [`listen`]. Both are made here, where a failure is
+    /// still reported: an executor that could not listen would sleep through what other threads leave.
+    ///
     /// # Errors
     ///
-    /// Those of eventfd(2).
-    pub(super) fn new() -> Result<Self, Errno> {
+    /// Those of eventfd(2) and of duplicating it: `EMFILE`, `ENFILE`, `ENOMEM`.
+    pub(super) fn new() -> Result<(Self, OwnedFd), Errno> {
         let wake = eventfd(0, EventfdFlags::CLOEXEC)?;
-        Ok(Self { state: Mutex::default(), hint: AtomicBool::new(false), wake })
+        let bell = fcntl_dupfd_cloexec(&wake, 0)?;
+        Ok((Self { state: Mutex::default(), hint: AtomicBool::new(false), wake }, bell))
     }
 
     /// Leaves a task that is to run. Called by other threads.
@@ -92,17 +96,10 @@ impl Inbox {
     }
 }
 
-impl AsFd for Inbox {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.wake.as_fd()
-    }
-}
-
 /// Reads the eventfd again and again, so that a write to it ends the executor's wait. What was left in the
 /// inbox is collected by the executor itself, each turn.
-pub(super) async fn listen(inbox: Arc<Inbox>) {
-    let Ok(fd) = inbox.as_fd().try_clone_to_owned() else { return };
-    let fd = SharedFd::new(fd);
+pub(super) async fn listen(bell: OwnedFd) {
+    let fd = SharedFd::new(bell);
     let mut counter = Box::new([0; 8]);
     loop {
         let (result, back) = Op::new(Read { fd: fd.clone(), buf: counter, offset: u64::MAX }).await;

@@ -11,6 +11,7 @@ mod turn;
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::VecDeque;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -48,6 +49,8 @@ pub(crate) struct Context {
     budget: usize,
     ready: RefCell<VecDeque<Arc<TaskWaker>>>,
     inbox: Arc<Inbox>,
+    /// What the inbox rings, until the run listens to it.
+    bell: Cell<Option<OwnedFd>>,
     /// The runtime is ending: nothing is spawned any more.
     ending: Cell<bool>,
     polls: Cell<u64>,
@@ -56,7 +59,8 @@ pub(crate) struct Context {
 impl Context {
     pub(crate) fn new(builder: &Builder, blocking: Arc<Pool>) -> Result<Rc<Self>, Error> {
         let ring = builder.ring()?;
-        let inbox = Inbox::new().map_err(|errno| Error::System { doing: "making an eventfd", errno })?;
+        let (inbox, bell) =
+            Inbox::new().map_err(|errno| Error::System { doing: "making an eventfd", errno })?;
         Ok(Rc::new(Self {
             driver: Rc::new(Driver::new(ring, builder.operations)),
             timers: Timers::default(),
@@ -68,6 +72,7 @@ impl Context {
             budget: builder.turn_budget.max(1),
             ready: RefCell::default(),
             inbox: Arc::new(inbox),
+            bell: Cell::new(Some(bell)),
             ending: Cell::new(false),
             polls: Cell::new(0),
         }))

@@ -96,8 +96,8 @@ impl Context {
 
     /// Reads the eventfd of the inbox as a task like any other: its completion is what ends a wait.
     fn listen(&self) {
-        let inbox = self.inbox.clone();
-        let listening = self.spawn(super::inbox::listen(inbox));
+        let Some(bell) = self.bell.take() else { unreachable!("an executor runs once") };
+        let listening = self.spawn(super::inbox::listen(bell));
         debug_assert!(listening.is_ok(), "there is room for the first task");
     }
 
