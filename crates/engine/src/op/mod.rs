@@ -12,6 +12,7 @@ mod control;
 mod nop;
 
 use std::os::fd::RawFd;
+use std::sync::Arc;
 
 use annulus_abi::{CqeFlags, OpTraits, OpcodeInfo, Sqe, SqeFlags};
 use rustix::io::Errno;
@@ -149,8 +150,8 @@ pub(crate) struct Prepare<'a> {
 
 /// What an attempt may use.
 pub(crate) struct Context<'a> {
-    /// The outside.
-    pub(crate) world: &'a dyn World,
+    /// The outside, shared so that a file which an operation makes can keep it.
+    pub(crate) world: &'a Arc<dyn World>,
     /// What is registered with the ring.
     pub(crate) tables: &'a mut Tables,
     /// The request's file as a descriptor of the world; -1 if its opcode takes none.
