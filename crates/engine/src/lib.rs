@@ -8,4 +8,6 @@ mod buffers;
 mod files;
 mod op;
 mod pool;
+mod scheduler;
+mod timer;
 mod world;
