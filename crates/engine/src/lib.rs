@@ -9,5 +9,7 @@ mod files;
 mod op;
 mod pool;
 mod scheduler;
+mod setup;
+mod shared;
 mod timer;
 mod world;
