@@ -186,3 +186,5 @@ fn to_usize(number: u32) -> usize {
 
 #[cfg(test)]
 mod loom_tests;
+#[cfg(test)]
+mod tests;

@@ -128,7 +128,7 @@ fn place(thread: Option<rustix::thread::Pid>, set: &CpuSet) {
 }
 
 /// All processors that this process could be moved to. Only a thread that tries learns it, so one is started.
-fn allowed_cpus() -> Option<CpuSet> {
+pub(super) fn allowed_cpus() -> Option<CpuSet> {
     let _mask = SignalMask::block();
     let ask = || {
         let mut every = CpuSet::new();
