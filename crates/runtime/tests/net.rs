@@ -4,14 +4,14 @@
 mod common;
 
 use std::io;
-use std::net::{Shutdown, TcpListener as StdListener};
+use std::net::Shutdown;
 use std::time::Duration;
 
 use annulus_rt::buf::IoBuf;
 use annulus_rt::net::{TcpListener, TcpStream};
 use annulus_rt::time::{sleep, timeout};
 use annulus_rt::{Builder, Either, run, select, spawn};
-use common::pair;
+use common::{pair, silent_port};
 
 async fn echo(stream: TcpStream) -> io::Result<u64> {
     let mut receiver = stream.receiver();
@@ -285,10 +285,7 @@ fn the_end_of_a_stream_is_none_and_a_reset_is_an_error() {
 #[test]
 fn a_refused_connection_says_so_with_its_errno() {
     run(async {
-        // A port that is bound and not listened on refuses, and nobody else gets it meanwhile.
-        let listener = StdListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        drop(listener);
+        let (_socket, address) = silent_port();
         let error = TcpStream::connect(address).await.unwrap_err();
         assert_eq!(error.raw_os_error(), Some(libc::ECONNREFUSED));
     })

@@ -15,9 +15,7 @@ use annulus_rt::{Builder, Either, Error, Shards, select, spawn};
 #[test]
 fn every_shard_accepts_on_the_same_port_and_all_stop_on_one_word() {
     let options = ListenOptions::new().reuse_port(true);
-    let first = options.bind("127.0.0.1:0".parse().unwrap()).unwrap();
-    let address = first.local_addr().unwrap();
-    drop(first);
+    let (_socket, address) = common::silent_port();
     let shutdown = Shutdown::new();
     let bound = AtomicUsize::new(0);
     let served = Shards::new(3).run(|shard| {

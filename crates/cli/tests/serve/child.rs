@@ -88,6 +88,17 @@ impl Served {
         rustix::process::kill_process(self.pid(), signal).expect("it runs");
     }
 
+    /// Waits until nobody listens at its address any more: it has heard a signal.
+    pub(crate) fn wait_until_it_stops_listening(&self) {
+        for _ in 0..LOOKS {
+            if TcpStream::connect(self.address).is_err() {
+                return;
+            }
+            thread::sleep(LOOK);
+        }
+        panic!("{} still listens", self.announcement);
+    }
+
     /// Waits for it to end; half a minute is a defect.
     pub(crate) fn wait(&mut self) -> ExitStatus {
         for _ in 0..LOOKS {

@@ -7,8 +7,6 @@ use std::io::{self, Read as _};
 use std::net::TcpListener;
 use std::os::unix::fs::symlink;
 use std::process::{Command, Output, Stdio};
-use std::thread;
-use std::time::Duration;
 
 use child::{Client, Served, annulus, content_length, is_clean, sparse};
 use rustix::process::Signal;
@@ -336,7 +334,8 @@ fn a_second_signal_ends_what_the_first_let_run() {
     client.get("/large.bin", "");
     assert_eq!(client.head().0, 200);
     served.signal(Signal::TERM);
-    thread::sleep(Duration::from_millis(300));
+    // Two signals at once would count as one.
+    served.wait_until_it_stops_listening();
     assert!(served.is_running(), "the download is still to be finished");
     served.signal(Signal::TERM);
     let status = served.wait();

@@ -1,12 +1,15 @@
-//! What the tests share: counting descriptors, a pair of connected streams.
+//! What the tests share: counting descriptors, a pair of connected streams, a port that nobody listens on.
 #![allow(dead_code, reason = "each test program uses a part")]
 
 use std::fs;
 use std::io::Write;
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::symlink;
 use std::process::Command;
 
 use annulus_rt::net::{TcpListener, TcpStream};
+use rustix::net::{self, AddressFamily, SocketFlags, SocketType, sockopt};
 
 /// How many descriptors this process has open.
 pub(crate) fn descriptors() -> usize {
@@ -27,6 +30,17 @@ pub(crate) fn alone(name: &str, test: impl FnOnce()) {
     let output = child.output().expect("a test program can be run again");
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(text.contains("1 passed"), "{name} alone: {text}{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// A port of this machine's own address that is bound and not listened on, for as long as the socket lives: nobody else
+/// gets it meanwhile but who asks to share it (`SO_REUSEPORT`).
+pub(crate) fn silent_port() -> (OwnedFd, SocketAddr) {
+    let socket =
+        net::socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, None).unwrap();
+    sockopt::set_socket_reuseport(&socket, true).unwrap();
+    net::bind(&socket, &SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+    let address = net::getsockname(&socket).unwrap();
+    (socket, address.try_into().unwrap())
 }
 
 /// Two ends of a connection.
