@@ -1,12 +1,12 @@
 //! Buffers that a program gives to its ring: registered ones, and groups that requests pick from.
 
+mod groups;
+
+pub(crate) use groups::{Batch, Groups, Picked};
+
 /// The registered buffers.
 #[derive(Debug, Default)]
 pub(crate) struct Registered {}
-
-/// The groups of provided buffers.
-#[derive(Debug, Default)]
-pub(crate) struct Groups {}
 
 impl Registered {
     /// Whether there is a buffer of this number.

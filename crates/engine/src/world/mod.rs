@@ -15,15 +15,23 @@ mod files;
 pub(crate) mod host;
 mod memory;
 mod readiness;
+mod sockets;
 
 pub(crate) use clock::{Clock, ClockId};
 pub(crate) use files::{FileKind, Files};
 pub(crate) use host::Host;
 pub(crate) use memory::{Memory, Span, Vouched};
 pub(crate) use readiness::{Event, Readiness, ReadySet};
+pub(crate) use sockets::{
+    Incoming, LONGEST_ADDRESS, Outgoing, PeerAddress, Received, SendStamp, SocketAddress, SocketFact,
+    SocketKind, Sockets,
+};
 
 /// The outside as the engine sees it.
-pub(crate) trait World: Files + Memory + Clock + Readiness + std::fmt::Debug + Send + Sync {}
+pub(crate) trait World:
+    Files + Memory + Clock + Readiness + Sockets + std::fmt::Debug + Send + Sync
+{
+}
 
 /// Whether a call may wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

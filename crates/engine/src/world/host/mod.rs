@@ -6,6 +6,8 @@ mod clock;
 mod files;
 mod memory;
 mod readiness;
+mod sockets;
+mod stamps;
 
 use rustix::io::Errno;
 
