@@ -1,11 +1,24 @@
 //! Files that requests work on: held ones, and the table of registered ones.
+//!
+//! Deliberately not here: what is done to a file. A slot and a request each hold a file by [`Arc`]; whoever lets go of it last
+//! closes it, and only then its tag is posted.
+
+mod hints;
+mod retired;
+mod table;
+#[cfg(test)]
+mod tests;
 
 use std::os::fd::RawFd;
 use std::sync::{Arc, OnceLock};
 
 use rustix::io::Errno;
 
-use crate::world::{FileKind, World};
+pub(crate) use hints::Hints;
+pub(crate) use retired::{Retired, Tag};
+pub(crate) use table::FileTable;
+
+use crate::world::{FileKind, Vouched, World};
 
 /// An open file that the engine holds: closed when the last request and the last slot let go of it.
 #[derive(Debug)]
@@ -13,12 +26,14 @@ pub(crate) struct File {
     fd: RawFd,
     world: Arc<dyn World>,
     kind: OnceLock<FileKind>,
+    /// Retires after the descriptor was closed: fields are dropped when `drop` has run.
+    tag: Option<Tag>,
 }
 
 impl File {
     /// Takes over a descriptor.
     pub(crate) fn new(fd: RawFd, world: Arc<dyn World>) -> Self {
-        Self { fd, world, kind: OnceLock::new() }
+        Self { fd, world, kind: OnceLock::new(), tag: None }
     }
 
     /// Its descriptor, for calls of its world.
@@ -47,20 +62,30 @@ impl Drop for File {
     }
 }
 
-/// The registered files: slots that hold a file or nothing.
-#[derive(Debug, Default)]
-pub(crate) struct FileTable {
-    slots: Vec<Option<Arc<File>>>,
+/// Tells the descriptors of rings from others: a ring is not registered with a ring, and not closed by one.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RingTest(pub(crate) fn(RawFd) -> bool);
+
+impl RingTest {
+    /// Whether it is one.
+    pub(crate) fn is_ring(self, fd: RawFd) -> bool {
+        (self.0)(fd)
+    }
 }
 
-impl FileTable {
-    /// The file in a slot.
-    ///
-    /// # Errors
-    ///
-    /// `EBADF`: no such slot, or nothing in it.
-    pub(crate) fn get(&self, slot: i32) -> Result<&Arc<File>, Errno> {
-        let slot = usize::try_from(slot).map_err(|_| Errno::BADF)?;
-        self.slots.get(slot).and_then(Option::as_ref).ok_or(Errno::BADF)
+impl Default for RingTest {
+    fn default() -> Self {
+        Self(|_| false)
     }
+}
+
+/// Where lists of what is to be registered come from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Source<'a> {
+    /// The outside.
+    pub(crate) world: &'a Arc<dyn World>,
+    /// The right to name the lists' memory.
+    pub(crate) vouched: Vouched,
+    /// What is not registered.
+    pub(crate) rings: RingTest,
 }

@@ -21,7 +21,7 @@ pub(crate) use control::Control;
 pub(crate) use nop::Nop;
 
 use crate::buffers::{Groups, Registered};
-use crate::files::FileTable;
+use crate::files::{FileTable, Hints, Retired, RingTest};
 use crate::pool::{Interrupt, Lane};
 use crate::world::{ReadySet, Vouched, World};
 
@@ -165,7 +165,7 @@ pub(crate) struct Context<'a> {
 }
 
 /// What is registered with a ring and read by operations.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Tables {
     /// Registered files.
     pub(crate) files: FileTable,
@@ -173,6 +173,39 @@ pub(crate) struct Tables {
     pub(crate) buffers: Registered,
     /// Groups of provided buffers.
     pub(crate) groups: Groups,
+    /// What is known of descriptors.
+    pub(crate) hints: Hints,
+    /// Which descriptors are rings.
+    pub(crate) rings: RingTest,
+    retired: Retired,
+}
+
+impl Tables {
+    /// Nothing registered. `rings` tells descriptors of rings from others.
+    pub(crate) fn new(rings: RingTest) -> Self {
+        let retired = Retired::default();
+        Self {
+            files: FileTable::new(retired.clone()),
+            buffers: Registered::new(retired.clone()),
+            groups: Groups::default(),
+            hints: Hints::default(),
+            rings,
+            retired,
+        }
+    }
+
+    /// The tags of registered files and buffers that nobody uses any more, since it was last asked. Each becomes the `user_data`
+    /// of a completion with result 0.
+    #[inline]
+    pub(crate) fn take_retired(&self) -> Vec<u64> {
+        self.retired.take()
+    }
+}
+
+impl Default for Tables {
+    fn default() -> Self {
+        Self::new(RingTest::default())
+    }
 }
 
 /// An operation. It may move between threads, but only one has it at a time.

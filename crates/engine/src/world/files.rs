@@ -56,4 +56,7 @@ pub(crate) trait Files {
     ///
     /// `EBADF`.
     fn identity(&self, fd: RawFd) -> Result<(u64, u64), Errno>;
+
+    /// How many descriptors a program may have (`RLIMIT_NOFILE`).
+    fn open_limit(&self) -> u64;
 }

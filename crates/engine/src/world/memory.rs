@@ -19,6 +19,12 @@ impl Vouched {
         Self(())
     }
 
+    /// For unit tests, which name memory of their own that lives long enough, or nonsense that is to be refused.
+    #[cfg(test)]
+    pub(crate) const fn in_tests() -> Self {
+        Self(())
+    }
+
     /// The `len` bytes from `addr`, as an entry names them.
     #[must_use]
     pub(crate) const fn span(self, addr: u64, len: usize) -> Span {
@@ -76,4 +82,11 @@ pub(crate) trait Memory {
     ///
     /// `EFAULT`; `ENAMETOOLONG` if there is no zero byte within `limit`.
     fn load_string(&self, from: Span, limit: usize) -> Result<std::ffi::CString, Errno>;
+
+    /// Makes sure that all of it is there and can be written: what Linux does when it pins a buffer.
+    ///
+    /// # Errors
+    ///
+    /// `EFAULT`; `ENOMEM` if there is not so much memory.
+    fn populate(&self, span: Span) -> Result<(), Errno>;
 }

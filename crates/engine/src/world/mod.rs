@@ -11,6 +11,7 @@
 //! - errors are errnos as the kernel's io_uring would put them into `res`.
 
 mod clock;
+mod elements;
 mod files;
 pub(crate) mod host;
 mod memory;
@@ -18,6 +19,7 @@ mod readiness;
 mod sockets;
 
 pub(crate) use clock::{Clock, ClockId};
+pub(crate) use elements::Elements;
 pub(crate) use files::{FileKind, Files};
 pub(crate) use host::Host;
 pub(crate) use memory::{Memory, Span, Vouched};

@@ -5,6 +5,7 @@ use std::os::fd::{BorrowedFd, IntoRawFd, RawFd};
 
 use rustix::fs::{FileType, fstat};
 use rustix::io::Errno;
+use rustix::process::{Resource, getrlimit};
 
 use super::Host;
 use crate::world::{FileKind, Files};
@@ -62,5 +63,9 @@ impl Files for Host {
     fn identity(&self, fd: RawFd) -> Result<(u64, u64), Errno> {
         let stat = fstat(borrow(fd)?)?;
         Ok((stat.st_dev, stat.st_ino))
+    }
+
+    fn open_limit(&self) -> u64 {
+        getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
     }
 }

@@ -7,6 +7,7 @@
 use std::ffi::{CString, c_void};
 
 use rustix::io::Errno;
+use rustix::param::page_size;
 
 use super::Host;
 use crate::world::{Memory, Span};
@@ -43,6 +44,44 @@ impl Memory for Host {
             addr = addr.wrapping_add(len as u64);
         }
         Err(Errno::NAMETOOLONG)
+    }
+
+    fn populate(&self, span: Span) -> Result<(), Errno> {
+        let addr = usize::try_from(span.addr()).map_err(|_| Errno::FAULT)?;
+        let start = addr - addr % page_size();
+        let len = addr.checked_add(span.len()).ok_or(Errno::FAULT)? - start;
+        let pages = start as *mut c_void;
+        loop {
+            // SAFETY: makes pages present that the program registers for its operations; changes no byte.
+            if unsafe { libc::madvise(pages, len, libc::MADV_POPULATE_WRITE) } == 0 {
+                return Ok(());
+            }
+            match std::io::Error::last_os_error().raw_os_error() {
+                Some(libc::EINTR | libc::EAGAIN) => {}
+                // A mapping that must not be written, or is of a device: those cannot be pinned either.
+                Some(libc::EINVAL) if can_populate(pages) => return Err(Errno::FAULT),
+                Some(libc::EINVAL | libc::ENOSYS | libc::EPERM) => return mapped(pages, len),
+                // ENOMEM says that a part is not mapped, or that memory is short; mincore(2) knows which.
+                Some(libc::ENOMEM) => return mapped(pages, len).and(Err(Errno::NOMEM)),
+                _ => return Err(Errno::FAULT),
+            }
+        }
+    }
+}
+
+/// Whether there is such an advice: since Linux 5.14.
+fn can_populate(pages: *mut c_void) -> bool {
+    // SAFETY: about no memory at all.
+    (unsafe { libc::madvise(pages, 0, libc::MADV_POPULATE_WRITE) }) == 0
+}
+
+/// Fails unless every page of the range belongs to a mapping: what can be said where pages cannot be populated.
+fn mapped(start: *mut c_void, len: usize) -> Result<(), Errno> {
+    let mut present = vec![0_u8; len.div_ceil(page_size())];
+    // SAFETY: `present` has a byte for each page; the kernel checks the range and touches nothing in it.
+    match unsafe { libc::mincore(start, len, present.as_mut_ptr()) } {
+        0 => Ok(()),
+        _ => Err(Errno::FAULT),
     }
 }
 
