@@ -4,10 +4,10 @@
 //! when nothing is outstanding, and all that is behind it is held; so while it runs, it alone is
 //! outstanding, and when nothing is outstanding any more, it has ended.
 //!
-//! The kernel since Linux 6.16 holds a little more than this: what was let go behind a drain can hold back what is
-//! submitted later, and the request behind a chain with a drain in it becomes a drain. Neither is promised
-//! anywhere, nobody can tell it from slowness, and it can make two requests wait for each other, so here
-//! it is not done.
+//! The kernel since Linux 6.16 holds more than this: a request that was let go behind a drain, and one behind a chain
+//! with a drain in it, hold back what is submitted after them until they end, and a drain that was refused makes
+//! the next request wait for everything. None of it is promised, and it can make two requests wait for each
+//! other for ever (a read from a pipe, and the write behind it), so here it is not done.
 
 use std::collections::VecDeque;
 

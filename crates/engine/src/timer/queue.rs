@@ -137,6 +137,8 @@ mod tests {
     use super::*;
 
     proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
         #[test]
         fn it_does_what_a_sorted_map_does(
             steps in prop::collection::vec((0..4u8, 0..24u32, 0..8u64), 0..400),

@@ -69,6 +69,8 @@ pub(super) struct Stage {
     pub(super) events: Vec<Event>,
     /// Issued or started, and not ended, in that order.
     pub(super) running: Vec<usize>,
+    /// The places at which submissions ended.
+    pub(super) cuts: Vec<usize>,
     actions: Vec<Action>,
 }
 
@@ -99,6 +101,7 @@ impl Stage {
     }
 
     pub(super) fn end(&mut self) {
+        self.cuts.push(self.steps.len());
         self.scheduler.end(&mut self.actions);
         self.act();
     }
@@ -125,14 +128,20 @@ impl Stage {
 
     /// Ends what runs, the oldest first, until nothing runs. Timeouts are left to their targets.
     pub(super) fn complete_all(&mut self) {
-        while let Some(next) =
-            self.running.iter().copied().find(|place| self.steps[*place].kind == Kind::Ordinary)
-        {
+        while let Some(next) = self.running_requests().first().copied() {
             self.complete(next);
         }
     }
 
+    /// What runs and is no timeout, the oldest first.
+    pub(super) fn running_requests(&self) -> Vec<usize> {
+        let is_request = |place: &usize| self.steps[*place].kind == Kind::Ordinary;
+        self.running.iter().copied().filter(is_request).collect()
+    }
+
     pub(super) fn cancel_held(&mut self) {
+        // What comes next is not tied to what was open.
+        self.cuts.push(self.steps.len());
         self.scheduler.cancel_held(&mut self.actions);
         self.act();
     }
