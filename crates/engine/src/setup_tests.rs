@@ -3,6 +3,8 @@
 
 use std::os::fd::{FromRawFd, OwnedFd};
 
+use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous, munmap};
+
 use super::*;
 
 /// What the kernel answers. The ring is closed at once.
@@ -13,6 +15,10 @@ fn kernel(entries: u32, params: &mut Params) -> Result<(), Errno> {
     if fd < 0 {
         let errno = std::io::Error::last_os_error().raw_os_error().expect("an errno");
         return Err(Errno::from_raw_os_error(errno));
+    }
+    if params.setup_flags().contains(SetupFlags::REGISTERED_FD_ONLY) {
+        // No descriptor but an index of this thread's, which goes with it.
+        return Ok(());
     }
     let fd = RawFd::try_from(fd).expect("a descriptor");
     // SAFETY: it was opened just now, for this function alone.
@@ -181,5 +187,93 @@ fn a_descriptor_to_attach_to_must_be_open() {
             let asked = Params { wq_fd, flags: flags.bits(), ..Params::default() };
             assert_eq!(same(4, asked), Err(Errno::NXIO));
         }
+    }
+}
+
+/// Pages that a test may give to a ring, unmapped in the end.
+struct Pages {
+    start: *mut std::ffi::c_void,
+    len: usize,
+}
+
+impl Pages {
+    fn new(len: usize, protection: ProtFlags) -> Self {
+        // SAFETY: a new mapping at an address of the kernel's choice replaces nothing.
+        let start = unsafe { mmap_anonymous(std::ptr::null_mut(), len, protection, MapFlags::PRIVATE) };
+        Self { start: start.expect("some pages"), len }
+    }
+
+    fn address(&self) -> u64 {
+        self.start.expose_provenance() as u64
+    }
+
+    fn fill(&self, byte: u8) {
+        // SAFETY: all bytes of this writable mapping, to which there is no reference.
+        unsafe { self.start.cast::<u8>().write_bytes(byte, self.len) };
+    }
+}
+
+impl Drop for Pages {
+    fn drop(&mut self) {
+        // SAFETY: mapped by `new`; the rings in it are gone.
+        unsafe { munmap(self.start, self.len) }.expect("unmapped");
+    }
+}
+
+fn given(rings: u64, sqes: u64, more: SetupFlags) -> Params {
+    let mut params = Params { flags: (SetupFlags::NO_MMAP | more).bits(), ..Params::default() };
+    (params.cq_off.user_addr, params.sq_off.user_addr) = (rings, sqes);
+    params
+}
+
+#[test]
+fn memory_for_the_rings_is_refused_as_by_the_kernel() {
+    if !oracle() {
+        return;
+    }
+    let writable = ProtFlags::READ | ProtFlags::WRITE;
+    let (rings, sqes) = (Pages::new(8192, writable), Pages::new(8192, writable));
+    let read_only = Pages::new(8192, ProtFlags::READ);
+    let gone = {
+        let pages = Pages::new(1 << 20, writable);
+        pages.address()
+    };
+    let (rings, sqes, read_only) = (rings.address(), sqes.address(), read_only.address());
+    let none = SetupFlags::empty();
+    for (asked, answer) in [
+        (given(rings, sqes, none), Ok(())),
+        (given(rings, sqes, SetupFlags::NO_SQARRAY), Ok(())),
+        (given(rings, sqes, SetupFlags::REGISTERED_FD_ONLY), Ok(())),
+        (given(0, sqes, none), Err(Errno::FAULT)),
+        (given(rings, 0, none), Err(Errno::FAULT)),
+        (given(rings + 64, sqes, none), Err(Errno::INVAL)),
+        (given(rings, sqes + 8, none), Err(Errno::INVAL)),
+        (given(read_only, sqes, none), Err(Errno::FAULT)),
+        (given(rings, read_only, none), Err(Errno::FAULT)),
+        (given(gone, sqes, none), Err(Errno::FAULT)),
+        (given(u64::MAX << 12, sqes, none), Err(Errno::OVERFLOW)),
+        (given(1 << 63, sqes, none), Err(Errno::FAULT)),
+    ] {
+        assert_eq!(same(4, asked), answer, "{asked:?}");
+    }
+}
+
+#[test]
+fn memory_that_is_given_has_the_kernels_layout_and_begins_empty() {
+    if !oracle() {
+        return;
+    }
+    let writable = ProtFlags::READ | ProtFlags::WRITE;
+    let (rings, sqes) = (Pages::new(65_536, writable), Pages::new(65_536, writable));
+    for more in [SetupFlags::empty(), SetupFlags::SQE128 | SetupFlags::CQE32, SetupFlags::CQE_MIXED] {
+        let mut by_kernel = given(rings.address(), sqes.address(), more);
+        let mut by_engine = by_kernel;
+        kernel(33, &mut by_kernel).expect("a ring");
+        rings.fill(0xff);
+        // SAFETY: the pages are nobody else's, and outlive the ring.
+        let ring = unsafe { set_up(33, &mut by_engine) }.expect("a ring");
+        assert_eq!((by_engine.sq_off, by_engine.cq_off), (by_kernel.sq_off, by_kernel.cq_off));
+        assert_eq!((ring.memory.sq_len(), ring.memory.cq_len(), ring.memory.sq_dropped()), (0, 0, 0));
+        assert!(ring.memory.sq_flags().is_empty() && !ring.cq.eventfd_disabled());
     }
 }

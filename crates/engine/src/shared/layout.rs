@@ -37,6 +37,10 @@ impl Layout {
         let sqe = if flags.contains(SetupFlags::SQE128) { size_of::<Sqe128>() } else { size_of::<Sqe>() };
         let entries = params.sq_entries as usize;
         let mut rings_len = cq.cqes as usize + params.cq_entries as usize * cqe;
+        if given && flags.contains(SetupFlags::CQE32) {
+            // Where completions have twice the size, the kernel doubles the indices before them too.
+            rings_len += cq.cqes as usize;
+        }
         if !flags.contains(SetupFlags::NO_SQARRAY) {
             let array = rings_len.next_multiple_of(LINE);
             sq.array = u32::try_from(array).expect("the largest queue ends far below 4 GiB");

@@ -169,3 +169,15 @@ fn sealed(len: usize) -> Result<OwnedFd, Errno> {
 fn page_aligned(len: usize) -> usize {
     len.next_multiple_of(rustix::param::page_size())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_can_change_the_size_of_a_rings_memory() {
+        let fd = sealed(8192).expect("a memfd");
+        assert_eq!(rustix::fs::ftruncate(&fd, 4096), Err(Errno::PERM));
+        assert_eq!(rustix::fs::ftruncate(&fd, 16384), Err(Errno::PERM));
+    }
+}

@@ -10,6 +10,8 @@
 mod layout;
 mod mapping;
 mod resize;
+#[cfg(test)]
+mod tests;
 
 use annulus_abi::{Params, RingMemory, SetupFlags};
 use rustix::io::Errno;

@@ -139,3 +139,7 @@ const fn as_words(half: &Cqe) -> [u64; 2] {
     let ([a, b, c, d], [e, f, g, h]) = (half.res.to_ne_bytes(), half.flags.to_ne_bytes());
     [half.user_data, u64::from_ne_bytes([a, b, c, d, e, f, g, h])]
 }
+
+#[cfg(test)]
+#[path = "resize_tests.rs"]
+mod tests;
