@@ -4,6 +4,7 @@
 //! went wrong to standard error, and the exit status tells which it was: 0 it worked, 1 it did not, 2 the
 //! command line was not understood.
 
+mod bench;
 mod probe;
 mod serve;
 
@@ -21,6 +22,7 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Bench(bench::Arguments),
     /// Tell what this machine's io_uring offers, or why it is not to be had.
     Probe(probe::Arguments),
     Serve(Box<serve::Arguments>),
@@ -28,6 +30,7 @@ enum Command {
 
 fn main() -> ExitCode {
     match Arguments::parse().command {
+        Command::Bench(arguments) => bench::run(arguments),
         Command::Probe(arguments) => probe::run(&arguments),
         Command::Serve(arguments) => serve::run(&arguments),
     }

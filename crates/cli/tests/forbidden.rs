@@ -59,3 +59,15 @@ fn the_server_says_what_forbids_its_rings_and_ends() {
     assert!(said.contains("seccomp filter") && said.contains("io_uring_setup"), "{said}");
     assert!(!said.contains("panicked"), "{said}");
 }
+
+#[test]
+fn a_bench_tells_which_rings_were_refused_and_that_is_no_failure() {
+    let output = annulus(EPERM, &["bench", "ring", "--batches", "1", "--rounds", "2", "--seconds", "0.01"]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let table = String::from_utf8(output.stdout).unwrap();
+    for contender in ["kernel", "io-uring crate"] {
+        let line = table.lines().find(|line| line.trim_start().starts_with(contender)).unwrap();
+        assert!(line.contains("refused: "), "{table}");
+    }
+    assert!(table.contains("seccomp"), "{table}");
+}

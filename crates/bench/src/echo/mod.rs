@@ -1,0 +1,218 @@
+//! `annulus bench echo`: TCP servers that send back what they receive, each on one core, and one client on another.
+//!
+//! The servers are as short as each kind can be written well: what is compared is the way to the kernel, not a
+//! framework. Every connection has one request on its way at a time.
+
+mod client;
+mod epoll;
+mod multishot;
+mod one_shot;
+mod queue;
+mod reactor;
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::io;
+use std::net::{Ipv4Addr, TcpListener};
+use std::time::Duration;
+
+use rustix::net::{listen, sockopt};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use serde::{Deserialize, Serialize};
+
+use crate::backend::Back;
+use crate::launcher::PATIENCE;
+use crate::pin::Pinned;
+use crate::report::{Case, Fault, Metric, Sample};
+use crate::run::{Contender, Runner};
+use crate::worker::{self, Answer, Work};
+use crate::{BenchError, within};
+use client::Client;
+
+/// How a server is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Server {
+    /// On a ring: one accept for all connections, one receive for each, buffers from a ring of them, all sends of a turn
+    /// in one call.
+    Multishot(Back),
+    /// On a ring: one entry for each accept, receive and send.
+    OneShot(Back),
+    /// epoll(7), recv(2) and send(2).
+    Epoll,
+    /// tokio on one thread, a task for each connection.
+    Tokio,
+}
+
+/// What a measuring process is told.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Task {
+    pub(crate) server: Server,
+    /// How many clients will connect: what tables and queues are made for.
+    pub(crate) connections: u32,
+}
+
+/// Which cases are measured: every number of connections with every size.
+#[derive(Clone, Debug)]
+pub struct EchoBench {
+    /// Connections at a time, 1 to 10,000.
+    pub connections: Vec<u32>,
+    /// Bytes of a request and of its answer, 8 to 16,384.
+    pub bytes: Vec<u32>,
+}
+
+impl Default for EchoBench {
+    fn default() -> Self {
+        Self { connections: vec![1, 50, 500], bytes: vec![64, 1024] }
+    }
+}
+
+/// Connections that wait to be accepted: as many as may come at once.
+const BACKLOG: i32 = 4096;
+
+/// Bytes that a server receives at once, at most: the largest request.
+const BUFFER: u32 = client::MOST_BYTES;
+
+/// How long a server that broke down has to say why.
+const LAST_WORDS: Duration = Duration::from_millis(200);
+
+/// Runs the bench.
+pub(crate) fn run(bench: &EchoBench, runner: &mut Runner<'_>) -> Result<Vec<Case>, BenchError> {
+    let contenders = runner.select(contenders())?;
+    for connections in &bench.connections {
+        within("connections", u64::from(*connections), 1, 10_000)?;
+    }
+    for bytes in &bench.bytes {
+        within("bytes", u64::from(*bytes), client::LEAST_BYTES.into(), client::MOST_BYTES.into())?;
+    }
+    raise_descriptor_limit();
+    if runner.cores.client == runner.cores.measured {
+        runner.notes.push("there is one core: server and client share it".to_owned());
+    }
+    let _pinned = Pinned::to(runner.cores.client).map_err(BenchError::Machine)?;
+    let mut cases = Vec::new();
+    for bytes in &bench.bytes {
+        for connections in &bench.connections {
+            let name = format!("echo, {bytes} bytes, {connections} connections");
+            let parameters =
+                BTreeMap::from([("bytes", u64::from(*bytes)), ("connections", u64::from(*connections))]);
+            cases.push(runner.case(name, parameters, Metric::Requests, &contenders, |runner, server| {
+                measure(runner, &Task { server: *server, connections: *connections }, *bytes)
+            }));
+        }
+    }
+    Ok(cases)
+}
+
+fn contenders() -> Vec<Contender<Server>> {
+    let on_rings = |kind: &str, server: fn(Back) -> Server| {
+        Back::ALL.map(|back| Contender::new(format!("{} {kind}", back.name()), server(back)))
+    };
+    let peers = [Contender::new("epoll", Server::Epoll), Contender::new("tokio", Server::Tokio)];
+    let multishot = on_rings("multishot", Server::Multishot);
+    multishot.into_iter().chain(on_rings("one-shot", Server::OneShot)).chain(peers).collect()
+}
+
+/// Starts a server and is its client.
+fn measure(runner: &Runner<'_>, task: &Task, bytes: u32) -> Result<Sample, Fault> {
+    let work = Work { core: runner.cores.measured, task: worker::Task::Echo(task.clone()) };
+    let mut server = runner.launcher.start(&work)?;
+    let port = match server.answer(PATIENCE)? {
+        Answer::Listening(port) => port,
+        other => return Err(Fault::Failed(format!("not a server: {other:?}"))),
+    };
+    let measured = Client::connect(port, task.connections, bytes)
+        .and_then(|mut client| client.run(runner.window(), server.id()));
+    measured.map_err(|error| {
+        // A server that broke down says why in its last answer; the client only sees what came of it.
+        match server.answer(LAST_WORDS) {
+            Err(fault @ Fault::Refused(_)) => fault,
+            Err(Fault::Failed(reason)) => Fault::Failed(format!("{error} ({reason})")),
+            Ok(_) => error.into(),
+        }
+    })
+}
+
+/// What a measuring process does: tells its port, and serves until it is killed.
+pub(crate) fn serve(
+    task: &Task,
+    core: usize,
+    ready: impl FnOnce(u16) -> io::Result<()>,
+) -> Result<Infallible, Fault> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    // The queue of the standard library is too short for clients that connect all at once.
+    listen(&listener, BACKLOG).map_err(io::Error::from)?;
+    // Accepted connections inherit this.
+    sockopt::set_tcp_nodelay(&listener, true).map_err(io::Error::from)?;
+    let port = listener.local_addr()?.port();
+    let Task { server, connections } = *task;
+    match server {
+        Server::Multishot(back) => multishot::serve(back, core, connections, &listener, || ready(port)),
+        Server::OneShot(back) => one_shot::serve(back, core, connections, &listener, || ready(port)),
+        Server::Epoll => epoll::serve(&listener, || ready(port)),
+        Server::Tokio => reactor::serve(listener, || ready(port)),
+    }
+}
+
+/// Takes as many descriptors as this process and its children may have.
+fn raise_descriptor_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    // If it is refused, cases with too many connections fail and say so.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::thread;
+
+    use super::*;
+    use crate::meter::Window;
+
+    /// Runs a server on a thread of this process, which ends with the tests.
+    fn start(server: Server, connections: u32) -> u16 {
+        let (port, listening) = mpsc::channel();
+        let task = Task { server, connections };
+        thread::Builder::new()
+            .spawn(move || {
+                let core = crate::pin::allowed().unwrap()[0];
+                let Err(fault) = serve(&task, core, |number| port.send(number).map_err(io::Error::other));
+                panic!("{server:?}: {fault}");
+            })
+            .unwrap();
+        listening.recv().unwrap()
+    }
+
+    #[test]
+    fn every_server_echoes_every_size_to_every_connection() {
+        for Contender { name, what } in contenders() {
+            let port = start(what, 20);
+            for bytes in [client::LEAST_BYTES, 1000, client::MOST_BYTES] {
+                let mut client = Client::connect(port, 20, bytes).unwrap();
+                let sample = client.run(Window::of(Duration::from_millis(20)), std::process::id()).unwrap();
+                assert!(sample.units > 0 && sample.wall_ns >= 20_000_000, "{name}, {bytes}: {sample:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_server_outlives_clients_that_come_and_go() {
+        for Contender { name, what } in contenders() {
+            let port = start(what, 2);
+            for _ in 0..100 {
+                drop(Client::connect(port, 3, 64).unwrap());
+            }
+            let mut client = Client::connect(port, 40, 64).unwrap();
+            let sample = client.run(Window::of(Duration::from_millis(5)), std::process::id()).unwrap();
+            assert!(sample.units > 0, "{name}: {sample:?}");
+        }
+    }
+
+    #[test]
+    fn the_contenders_have_names_of_their_own() {
+        let names: Vec<String> = contenders().into_iter().map(|contender| contender.name).collect();
+        for name in ["kernel multishot", "kernel one-shot", "epoll", "tokio"] {
+            assert_eq!(names.iter().filter(|known| *known == name).count(), 1, "{names:?}");
+        }
+    }
+}
