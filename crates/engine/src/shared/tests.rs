@@ -7,6 +7,7 @@ use std::thread;
 
 use annulus_abi::{Cqe, Cqe32, CqeFlags, SqRingFlags, Sqe, Sqe128};
 use proptest::prelude::*;
+use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
 
 use super::*;
 
@@ -335,6 +336,44 @@ fn a_device_that_announced_its_sleep_is_always_woken() {
             assert_eq!(reap(&memory, 2), [words(&cqe(n, false))]);
         }
     });
+}
+
+#[test]
+fn a_filter_that_knows_no_memfd_is_got_around() {
+    for errno in [libc::ENOSYS, libc::EPERM, libc::EMFILE] {
+        let refused = thread::scope(|scope| scope.spawn(move || set_up_without_memfd(errno)).join());
+        let expected = if errno == libc::EMFILE { Err(Errno::MFILE) } else { Ok(vec![7]) };
+        assert_eq!(refused.expect("the thread"), expected);
+    }
+}
+
+/// Sets a ring up where memfd_create(2) answers this, and passes a number through it. The filter stays with the thread.
+fn set_up_without_memfd(errno: i32) -> Result<Vec<u64>, Errno> {
+    let rules = [(libc::SYS_memfd_create, Vec::new())].into_iter().collect();
+    let answer = SeccompAction::Errno(errno.cast_unsigned());
+    let arch = std::env::consts::ARCH.try_into().expect("an architecture that filters know");
+    let filter = SeccompFilter::new(rules, SeccompAction::Allow, answer, arch).expect("a filter");
+    seccompiler::apply_filter(&BpfProgram::try_from(filter).expect("a program"))
+        .expect("the filter is in force");
+    let mut params = Params { sq_entries: 1, cq_entries: 2, ..Params::default() };
+    // SAFETY: no memory is given.
+    let mut rings = unsafe { Rings::new(&mut params) }?;
+    assert_eq!(push(&rings, &[7]), 1);
+    Ok(take(&mut rings.sq).into_iter().collect())
+}
+
+#[test]
+fn children_may_be_kept_out_of_the_queues() {
+    let rings = rings(8, 8, NARROW, Start::default());
+    let start = rings.mapping.word(0).as_ptr().addr();
+    let flags = |maps: &str| {
+        let from = maps.find(&format!("{start:x}-")).expect("the mapping");
+        maps[from..].lines().find_map(|line| line.strip_prefix("VmFlags: ")).expect("flags").to_owned()
+    };
+    let maps = || std::fs::read_to_string("/proc/self/smaps").expect("smaps");
+    assert!(!flags(&maps()).contains("dc"), "a child inherits them, as those of the kernel");
+    rings.mapping.dontfork().expect("an advice that is taken");
+    assert!(flags(&maps()).contains("dc"));
 }
 
 #[test]
