@@ -5,11 +5,17 @@
 #![allow(dead_code, unused_imports, reason = "the rooms are being joined")]
 
 mod buffers;
+mod core;
+mod engine;
 mod files;
 mod op;
 mod pool;
+mod register;
+mod request;
 mod scheduler;
 mod setup;
 mod shared;
 mod timer;
 mod world;
+
+pub use engine::Engine;

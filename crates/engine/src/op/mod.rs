@@ -10,6 +10,7 @@
 
 mod control;
 mod nop;
+mod poll;
 
 use std::os::fd::RawFd;
 use std::sync::Arc;
@@ -17,8 +18,9 @@ use std::sync::Arc;
 use annulus_abi::{CqeFlags, OpTraits, OpcodeInfo, Sqe, SqeFlags};
 use rustix::io::Errno;
 
-pub(crate) use control::Control;
+pub(crate) use control::{Control, Criteria, Message, PollRemove, Timeout, TimeoutRemove, nanoseconds};
 pub(crate) use nop::Nop;
+pub(crate) use poll::Poll;
 
 use crate::buffers::{Groups, Registered};
 use crate::files::{FileTable, Hints, Retired, RingTest};
@@ -29,10 +31,68 @@ use crate::world::{ReadySet, Vouched, World};
 pub(crate) enum Op {
     /// `NOP`.
     Nop(Nop),
+    /// `POLL_ADD`.
+    Poll(Poll),
     /// What concerns other requests, or time: the core carries it out itself.
     Control(Control),
     /// Everything else.
     Other(Box<dyn Operation>),
+    /// None: of an entry that could not be prepared, or while a worker has it.
+    Void,
+}
+
+impl Op {
+    /// [`Operation::attempt`].
+    #[inline]
+    pub(crate) fn attempt(&mut self, cx: &mut Context<'_>) -> Step {
+        match self {
+            Self::Nop(nop) => nop.attempt(cx),
+            Self::Poll(poll) => poll.attempt(cx),
+            Self::Other(operation) => operation.attempt(cx),
+            Self::Control(_) | Self::Void => {
+                unreachable!("the core attempts only what is an operation of its own")
+            }
+        }
+    }
+
+    /// [`Operation::block`].
+    pub(crate) fn block(
+        &mut self,
+        world: &dyn World,
+        fd: RawFd,
+        interrupt: &Interrupt,
+    ) -> Result<u32, Errno> {
+        match self {
+            Self::Other(operation) => operation.block(world, fd, interrupt),
+            Self::Poll(poll) => poll.block(world, fd),
+            Self::Nop(_) | Self::Control(_) | Self::Void => {
+                unreachable!("this operation never asks for a worker")
+            }
+        }
+    }
+
+    /// [`Operation::settle`].
+    pub(crate) fn settle(&mut self, cx: &mut Context<'_>, result: Result<u32, Errno>) -> Step {
+        match self {
+            Self::Other(operation) => operation.settle(cx, result),
+            Self::Nop(_) | Self::Poll(_) | Self::Control(_) | Self::Void => Step::Done(Outcome::from(result)),
+        }
+    }
+
+    /// [`Operation::abandon`].
+    pub(crate) fn abandon(&mut self, cx: &mut Context<'_>) {
+        if let Self::Other(operation) = self {
+            operation.abandon(cx);
+        }
+    }
+
+    /// [`Operation::progress`].
+    pub(crate) fn progress(&self) -> u32 {
+        match self {
+            Self::Other(operation) => operation.progress(),
+            Self::Nop(_) | Self::Poll(_) | Self::Control(_) | Self::Void => 0,
+        }
+    }
 }
 
 /// What an attempt came to.
@@ -232,6 +292,11 @@ pub(crate) trait Operation: Send {
     fn abandon(&mut self, cx: &mut Context<'_>) {
         let _ = cx;
     }
+
+    /// Bytes that earlier attempts have moved: what a request that is cancelled half-way answers instead of `ECANCELED`.
+    fn progress(&self) -> u32 {
+        0
+    }
 }
 
 /// Makes an operation of an entry. The fields that must be zero were checked against the opcode table, `flags` as far as they concern
@@ -244,6 +309,7 @@ pub(crate) fn prepare(sqe: &Sqe, cx: &mut Prepare<'_>) -> Result<Op, Errno> {
     use annulus_abi as abi;
     match sqe.opcode {
         abi::IORING_OP_NOP => Nop::prepare(sqe, cx.wide_completions).map(Op::Nop),
+        abi::IORING_OP_POLL_ADD => Poll::prepare(sqe).map(Op::Poll),
         _ => Control::prepare(sqe, cx).map(Op::Control),
     }
 }

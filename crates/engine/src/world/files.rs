@@ -59,4 +59,7 @@ pub(crate) trait Files {
 
     /// How many descriptors a program may have (`RLIMIT_NOFILE`).
     fn open_limit(&self) -> u64;
+
+    /// Whether two descriptors stand for the same open file, as after dup(2).
+    fn is_same(&self, one: RawFd, other: RawFd) -> bool;
 }

@@ -63,4 +63,17 @@ pub(crate) trait Readiness {
     ///
     /// `EBADF`.
     fn ready(&self, fd: RawFd, events: ReadySet) -> Result<ReadySet, Errno>;
+
+    /// Waits until the descriptor is readable, at most for `timeout`. Says whether it is.
+    fn await_readable(&self, fd: RawFd, timeout: Option<Duration>) -> bool;
+
+    /// Makes an epoll(7) set readable while events wait here.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`, `ENOSPC`.
+    fn watch_from(&self, set: std::os::fd::BorrowedFd<'_>) -> Result<(), Errno>;
+
+    /// Adds one to an eventfd.
+    fn signal(&self, eventfd: RawFd);
 }

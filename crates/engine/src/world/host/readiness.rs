@@ -128,4 +128,22 @@ impl Readiness for Host {
         }
         Ok(u32::from(found.bits()))
     }
+
+    fn await_readable(&self, fd: RawFd, timeout: Option<Duration>) -> bool {
+        let Ok(fd) = borrow(fd) else { return true };
+        let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
+        let mut fds = [PollFd::from_borrowed_fd(fd, PollFlags::IN)];
+        poll(&mut fds, timeout.as_ref()).is_ok_and(|ready| ready > 0)
+    }
+
+    fn watch_from(&self, set: std::os::fd::BorrowedFd<'_>) -> Result<(), Errno> {
+        epoll::add(set, &self.epoll.set, epoll::EventData::new_u64(0), epoll::EventFlags::IN)
+    }
+
+    fn signal(&self, eventfd: RawFd) {
+        if let Ok(fd) = borrow(eventfd) {
+            // Full: whoever reads it is behind and finds it readable anyway.
+            let _ = rustix::io::write(fd, &1_u64.to_ne_bytes());
+        }
+    }
 }

@@ -1,0 +1,109 @@
+//! Ending requests and posting completions, and the backlog of those for which the queue has no room.
+
+use std::collections::VecDeque;
+
+use annulus_abi::{Cqe, CqeFlags, SqRingFlags};
+use rustix::io::Errno;
+
+use super::State;
+use crate::op::Outcome;
+use crate::request::Request;
+use crate::scheduler::Key;
+
+/// Completions that wait for room. Nothing is ever dropped (`IORING_FEAT_NODROP`).
+#[derive(Debug, Default)]
+pub(super) struct Backlog {
+    waiting: VecDeque<(Cqe, [u64; 2])>,
+}
+
+impl State {
+    /// Ends a request of the table with its last completion; what is linked to it goes on.
+    pub(super) fn end(&mut self, key: Key, outcome: &Outcome) {
+        self.disarm(key);
+        let request = self.requests.remove(key.0 as usize);
+        self.post_last(&request, outcome);
+        self.tell_scheduler(key, &request, outcome.severs);
+    }
+
+    /// Ends a request that posts its result and then a notification.
+    pub(super) fn end_with_notice(&mut self, key: Key, outcome: &Outcome, notice: &Outcome) {
+        self.disarm(key);
+        let request = self.requests.remove(key.0 as usize);
+        self.post(request.user_data, &outcome.with_flags(outcome.flags | CqeFlags::MORE));
+        self.post(request.user_data, &notice.with_flags(notice.flags | CqeFlags::NOTIF));
+        self.tell_scheduler(key, &request, outcome.severs);
+    }
+
+    /// Ends a request that never ran.
+    pub(super) fn end_refused(&mut self, key: Key, errno: Errno, silent: bool) {
+        let mut request = self.requests.remove(key.0 as usize);
+        request.abandon(&self.env.world, &mut self.tables);
+        if !silent {
+            self.post(request.user_data, &Outcome::failure(errno));
+        }
+    }
+
+    /// Ends a request without a completion.
+    pub(super) fn end_silently(&mut self, key: Key, severs: bool) {
+        self.disarm(key);
+        let request = self.requests.remove(key.0 as usize);
+        self.tell_scheduler(key, &request, severs);
+    }
+
+    fn tell_scheduler(&mut self, key: Key, request: &Request, severs: bool) {
+        if request.scheduled {
+            self.scheduler.complete(key, severs, &mut self.decisions);
+            if !self.decisions.is_empty() {
+                self.act();
+            }
+        }
+    }
+
+    /// Posts the last completion of a request, unless it wants none.
+    #[inline]
+    pub(super) fn post_last(&mut self, request: &Request, outcome: &Outcome) {
+        if request.posts(outcome) {
+            self.post(request.user_data, outcome);
+        }
+    }
+
+    /// Posts a completion, or puts it at the end of the backlog.
+    #[inline]
+    pub(crate) fn post(&mut self, user_data: u64, outcome: &Outcome) {
+        let cqe = Cqe { user_data, res: outcome.result, flags: outcome.flags.bits() };
+        let extra = outcome.extra.unwrap_or_default();
+        self.notices.posted();
+        if self.backlog.waiting.is_empty() && self.rings.cq.push(&cqe, extra) {
+            return;
+        }
+        if self.backlog.waiting.is_empty() {
+            self.rings.sq.set_flags(SqRingFlags::CQ_OVERFLOW);
+        }
+        self.backlog.waiting.push_back((cqe, extra));
+    }
+
+    /// Whether a completion would go straight into the queue.
+    pub(super) fn has_room(&self) -> bool {
+        self.backlog.waiting.is_empty() && self.rings.cq.free() > 0
+    }
+
+    /// Whether completions wait for room.
+    pub(super) fn has_backlog(&self) -> bool {
+        !self.backlog.waiting.is_empty()
+    }
+
+    /// Moves what fits from the backlog to the queue.
+    pub(crate) fn flush_backlog(&mut self) {
+        if self.backlog.waiting.is_empty() {
+            return;
+        }
+        while let Some((cqe, extra)) = self.backlog.waiting.front() {
+            if !self.rings.cq.push(cqe, *extra) {
+                return;
+            }
+            self.notices.posted();
+            self.backlog.waiting.pop_front();
+        }
+        self.rings.sq.clear_flags(SqRingFlags::CQ_OVERFLOW);
+    }
+}

@@ -1,0 +1,50 @@
+//! Operations on other requests: which part of the core carries them out.
+
+use annulus_abi::IORING_OP_POLL_ADD;
+use rustix::io::Errno;
+
+use super::State;
+use crate::op::{Control, Op, Outcome, PollRemove, Turn};
+use crate::request::Stage;
+use crate::scheduler::Key;
+
+impl State {
+    /// Carries out an operation of the core.
+    pub(super) fn carry_out(&mut self, key: Key, control: Control) {
+        let result = match control {
+            Control::Timeout(timeout) => return self.start_timeout(key, timeout),
+            Control::TimeoutRemove(remove) => self.remove_timeout(&remove),
+            Control::Cancel(criteria) => self.cancel(&criteria, Some(key)),
+            Control::PollRemove(remove) => self.remove_poll(&remove),
+            Control::Message(message) => return self.send_message(key, &message),
+        };
+        self.end(key, &Outcome::from(result));
+    }
+
+    /// Removes a poll request, or changes it.
+    fn remove_poll(&mut self, remove: &PollRemove) -> Result<u32, Errno> {
+        let found = self.requests.iter().find(|(_, request)| {
+            request.opcode == IORING_OP_POLL_ADD
+                && request.user_data == remove.user_data
+                && matches!(request.stage, Stage::Armed(_) | Stage::Again)
+        });
+        let key =
+            Key(found.map(|(index, _)| u32::try_from(index).unwrap_or(u32::MAX)).ok_or(Errno::NOENT)?);
+        if remove.events.is_none() && remove.new_user_data.is_none() {
+            self.end_cancelled(key);
+            return Ok(0);
+        }
+        self.disarm(key);
+        let Self { requests, tables, env, .. } = self;
+        let request = &mut requests[key.0 as usize];
+        if let Some(user_data) = remove.new_user_data {
+            request.user_data = user_data;
+        }
+        if let (Some((events, multishot)), Op::Poll(poll)) = (remove.events, &mut request.op) {
+            poll.change(events, multishot);
+        }
+        let step = request.attempt(&env.world, tables, Turn::Inline);
+        self.carry_on(key, step);
+        Ok(0)
+    }
+}

@@ -1,0 +1,188 @@
+//! Attempting requests, and doing what an attempt says.
+
+use std::sync::Arc;
+
+use annulus_abi::{CqeFlags, IORING_OP_POLL_ADD, OpTraits, SqeFlags};
+use rustix::io::Errno;
+
+use super::State;
+use crate::files::File;
+use crate::op::{Interest, Outcome, Step, Turn, Work, traits_of};
+use crate::pool::Lane;
+use crate::request::{Armed, FileRef, Request, Stage};
+use crate::scheduler::{Action, Key};
+
+/// Completions of one multishot request in a row before others have their turn (the kernel's `MULTISHOT_MAX_RETRY`).
+const MULTISHOT_TURNS: u32 = 32;
+
+impl State {
+    /// Does what the scheduler has decided, and what follows from that.
+    pub(super) fn act(&mut self) {
+        // What an action leads to is queued behind it: a long chain must not become a deep stack.
+        if std::mem::replace(&mut self.acting, true) {
+            return;
+        }
+        loop {
+            self.actions.extend(self.decisions.drain(..));
+            let Some(action) = self.actions.pop_front() else { break };
+            match action {
+                Action::Issue(key) => self.issue(key),
+                Action::StartLinkTimeout { timer, target: _ } => self.start_link_timeout(timer),
+                Action::StopLinkTimeout { timer, silent } => {
+                    self.clocks.remove(timer);
+                    self.end_refused(timer, Errno::CANCELED, silent);
+                }
+                Action::Refuse { key, errno, silent } => self.end_refused(key, errno, silent),
+            }
+        }
+        self.acting = false;
+    }
+
+    /// Attempts a request for the first time, or gives it to a worker if it asks for that.
+    pub(super) fn issue(&mut self, key: Key) {
+        let request = &mut self.requests[key.0 as usize];
+        if let Some(control) = request.control() {
+            return self.carry_out(key, control);
+        }
+        if request.flags.contains(SqeFlags::ASYNC) {
+            return self.attempt_on_worker(key);
+        }
+        self.issue_inline(key);
+    }
+
+    /// Attempts it here and now.
+    pub(super) fn issue_inline(&mut self, key: Key) {
+        let request = &mut self.requests[key.0 as usize];
+        if let Err(errno) = Self::resolve(request, &self.tables) {
+            return self.end(key, &Outcome::failure(errno));
+        }
+        let step = request.attempt(&self.env.world, &mut self.tables, Turn::Inline);
+        self.carry_on(key, step);
+    }
+
+    /// Finds the file of a request that is not in the table yet.
+    #[inline]
+    pub(super) fn open_file(&self, request: &mut Request) -> Result<(), Errno> {
+        Self::resolve(request, &self.tables)
+    }
+
+    /// Finds the file that an entry names: at the time of the first attempt, as in the kernel, so that a request
+    /// may work on a file that the one before it in its chain has opened.
+    #[inline]
+    pub(super) fn resolve(request: &mut Request, tables: &crate::op::Tables) -> Result<(), Errno> {
+        if !matches!(request.file, FileRef::None) || !traits_of(request.opcode).contains(OpTraits::NEEDS_FILE)
+        {
+            return Ok(());
+        }
+        request.file = if request.flags.contains(SqeFlags::FIXED_FILE) {
+            FileRef::Held(Arc::clone(tables.files.get(request.fd)?))
+        } else if request.fd < 0 {
+            return Err(Errno::BADF);
+        } else {
+            FileRef::Plain(request.fd)
+        };
+        Ok(())
+    }
+
+    /// Does what an attempt said, until the request has ended or waits for something.
+    pub(super) fn carry_on(&mut self, key: Key, mut step: Step) {
+        for _ in 0..MULTISHOT_TURNS {
+            match step {
+                Step::Done(outcome) => return self.end(key, &outcome),
+                Step::DoneWithNotice(outcome, notice) => return self.end_with_notice(key, &outcome, &notice),
+                Step::Silent => return self.end_silently(key, false),
+                Step::Wait(interest) => return self.arm(key, interest),
+                Step::Block(work) => return self.give_to_worker(key, work),
+                Step::More(outcome) => {
+                    if !self.has_room() {
+                        // The completion goes to the backlog, and as nobody may be there to take it, it is the last.
+                        return self.end(key, &outcome);
+                    }
+                    let user_data = self.request(key).user_data;
+                    self.post(user_data, &outcome.with_flags(outcome.flags | CqeFlags::MORE));
+                }
+            }
+            let request = &mut self.requests[key.0 as usize];
+            step = request.attempt(&self.env.world, &mut self.tables, Turn::Inline);
+        }
+        // Others have their turn first. What the last attempt brought must not be lost.
+        if let Step::More(outcome) = step {
+            if !self.has_room() {
+                return self.end(key, &outcome);
+            }
+            let user_data = self.request(key).user_data;
+            self.post(user_data, &outcome.with_flags(outcome.flags | CqeFlags::MORE));
+            self.disarm(key);
+            self.request(key).stage = Stage::Again;
+            self.again.push_back(key);
+        } else {
+            self.carry_on(key, step);
+        }
+    }
+
+    /// Attempts those again that had their turn.
+    pub(super) fn go_on_with_others(&mut self) {
+        for _ in 0..self.again.len() {
+            let Some(key) = self.again.pop_front() else { return };
+            let request = &mut self.requests[key.0 as usize];
+            request.stage = Stage::Ready;
+            let step = request.attempt(&self.env.world, &mut self.tables, Turn::Inline);
+            self.carry_on(key, step);
+        }
+    }
+
+    /// Watches what the request waits for.
+    fn arm(&mut self, key: Key, interest: Interest) {
+        if let Stage::Armed(armed) = &self.request(key).stage {
+            if armed.interest == interest {
+                return;
+            }
+            self.disarm(key);
+        }
+        match self.try_arm(key, interest) {
+            Ok(()) => {}
+            // Such a file is always ready, or cannot say: only a call that may wait can tell.
+            Err(Errno::PERM) => {
+                let work = Work { lane: Lane::Unbounded, hash: None };
+                self.give_to_worker(key, work);
+            }
+            Err(errno) => self.end(key, &Outcome::failure(errno)),
+        }
+    }
+
+    fn try_arm(&mut self, key: Key, interest: Interest) -> Result<(), Errno> {
+        let on = match interest.on {
+            None => self.hold_file(key)?,
+            Some(fd) => Arc::new(File::new(self.env.world.hold(fd)?, Arc::clone(&self.env.world))),
+        };
+        self.watches.add(&*self.env.world, on.fd(), key, interest.events)?;
+        if self.request(key).opcode == IORING_OP_POLL_ADD {
+            self.look_now = true;
+        }
+        self.request(key).stage = Stage::Armed(Armed { on, interest });
+        Ok(())
+    }
+
+    /// Watches no longer for this request.
+    pub(super) fn disarm(&mut self, key: Key) {
+        let request = &mut self.requests[key.0 as usize];
+        if let Stage::Armed(armed) = std::mem::replace(&mut request.stage, Stage::Ready) {
+            self.watches.remove(&*self.env.world, armed.on.fd(), key);
+        }
+    }
+
+    /// Gives the request its own reference to its file, so that the program may close its descriptor.
+    pub(super) fn hold_file(&mut self, key: Key) -> Result<Arc<File>, Errno> {
+        let request = &mut self.requests[key.0 as usize];
+        match &request.file {
+            FileRef::Held(file) => Ok(Arc::clone(file)),
+            FileRef::None => Err(Errno::BADF),
+            FileRef::Plain(fd) => {
+                let held = self.env.world.hold(*fd)?;
+                let file = Arc::new(File::new(held, Arc::clone(&self.env.world)));
+                request.file = FileRef::Held(Arc::clone(&file));
+                Ok(file)
+            }
+        }
+    }
+}

@@ -1,0 +1,253 @@
+//! The core: the table of requests, and what moves them from their entry to their completion.
+//!
+//! Everything about one ring lies behind one lock ([`Ring::lock`]). Whoever has it moves requests: the thread that enters, a
+//! worker that has finished, the background thread, the polling thread. Nobody waits while they have it.
+//!
+//! What it keeps true:
+//! - every request ends exactly once, in [`State::end`], and what is linked to it goes on from there;
+//! - completions are published, and whoever waits for them woken, when the lock is given back ([`Ring::with`]);
+//! - an operation that is with a worker is in no table: nobody else can touch it until it comes back.
+
+mod background;
+mod cancel;
+mod complete;
+mod control;
+mod descriptor;
+mod directory;
+mod issue;
+mod message;
+mod notice;
+mod ready;
+mod sqpoll;
+mod submit;
+mod teardown;
+mod time;
+mod wait;
+mod watch;
+mod work;
+
+use std::collections::VecDeque;
+use std::fmt::{self, Debug, Formatter};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::thread::ThreadId;
+
+use annulus_abi::{Params, SetupFlags};
+use rustix::io::Errno;
+use slab::Slab;
+
+pub(crate) use descriptor::Descriptor;
+pub(crate) use directory::{find, register as enlist, unregister as delist};
+pub(crate) use message::Letter;
+pub(crate) use notice::Audience;
+pub(crate) use sqpoll::start as start_sqpoll;
+pub(crate) use teardown::tear_down;
+pub(crate) use wait::Wait;
+
+use self::background::Background;
+use self::complete::Backlog;
+use self::notice::Notices;
+use self::sqpoll::SqPoll;
+use self::time::Clocks;
+use self::wait::Turnstile;
+use self::watch::Watches;
+use self::work::Late;
+use crate::files::RingTest;
+use crate::op::Tables;
+use crate::pool::Pool;
+use crate::request::Request;
+use crate::scheduler::{Action, Key, Scheduler};
+use crate::shared::Rings;
+use crate::world::{Event, World};
+
+/// One ring, shared by all threads that move its requests.
+pub(crate) struct Ring {
+    state: Mutex<State>,
+    /// Followers, who wait for the leader's news, and the background thread, which waits for work.
+    turn: Condvar,
+    /// What workers have brought back for a ring whose completions appear only when its owner enters.
+    late: Mutex<Vec<Late>>,
+    /// Whether there is any.
+    is_late: AtomicBool,
+    /// The outside.
+    pub(crate) world: Arc<dyn World>,
+    /// The workers.
+    pub(crate) pool: Pool,
+    /// How it was set up.
+    pub(crate) setup: SetupFlags,
+    /// Tells its jobs from those of other rings with the same workers.
+    pub(crate) id: u64,
+    /// What the program may poll; none on a ring of `REGISTERED_FD_ONLY`.
+    pub(crate) descriptor: Option<Descriptor>,
+}
+
+/// What the lock guards.
+pub(crate) struct State {
+    pub(crate) rings: Rings,
+    pub(crate) tables: Tables,
+    pub(crate) settings: crate::register::Settings,
+    /// The ring was set up disabled and not enabled yet.
+    pub(crate) disabled: bool,
+    /// The thread that may submit to a ring of one issuer.
+    pub(crate) issuer: Option<ThreadId>,
+    requests: Slab<Request>,
+    generation: u32,
+    scheduler: Scheduler,
+    /// What the scheduler has decided and nobody has done yet.
+    actions: VecDeque<Action>,
+    /// Where the scheduler writes its decisions.
+    decisions: Vec<Action>,
+    /// Somebody further up the stack is doing them.
+    acting: bool,
+    clocks: Clocks,
+    watches: Watches,
+    /// Requests that had their turn and are to be attempted again.
+    again: VecDeque<Key>,
+    backlog: Backlog,
+    notices: Notices,
+    turnstile: Turnstile,
+    background: Background,
+    sqpoll: SqPoll,
+    /// Requests are dropped, and what workers bring is thrown away.
+    closing: bool,
+    events: Vec<Event>,
+    /// A poll request was armed: what is ready already must be told at once.
+    look_now: bool,
+    env: Env,
+}
+
+/// What every part of the state may need, beside the state.
+pub(crate) struct Env {
+    pub(crate) world: Arc<dyn World>,
+    pub(crate) pool: Pool,
+    pub(crate) setup: SetupFlags,
+    pub(crate) id: u64,
+    ring: Weak<Ring>,
+}
+
+/// Rings whose completions appear only when their owner enters.
+const DEFERRING: SetupFlags = SetupFlags::DEFER_TASKRUN.union(SetupFlags::IOPOLL);
+
+/// Numbers for [`Ring::id`].
+static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+
+impl Ring {
+    /// A ring with nothing in it.
+    ///
+    /// # Errors
+    ///
+    /// `EMFILE`, `ENFILE`, `ENOMEM`: there are no descriptors for it.
+    pub(crate) fn new(
+        rings: Rings,
+        params: &Params,
+        world: Arc<dyn World>,
+        pool: Pool,
+    ) -> Result<Arc<Self>, Errno> {
+        let setup = SetupFlags::from_bits_retain(params.flags);
+        let defers = setup.intersects(DEFERRING);
+        let descriptor = if setup.contains(SetupFlags::REGISTERED_FD_ONLY) {
+            None
+        } else {
+            Some(Descriptor::new(&*world, defers)?)
+        };
+        // The thread that sets a disabled ring up need not be the one that enables it.
+        let disabled = setup.contains(SetupFlags::R_DISABLED);
+        let issuer = (!disabled).then(|| std::thread::current().id());
+        // Relaxed: only uniqueness matters.
+        let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
+        Ok(Arc::new_cyclic(|ring| Self {
+            state: Mutex::new(State {
+                rings,
+                tables: Tables::new(RingTest(directory::is_ring)),
+                settings: crate::register::Settings::default(),
+                disabled,
+                issuer,
+                requests: Slab::new(),
+                generation: 0,
+                scheduler: Scheduler::default(),
+                actions: VecDeque::new(),
+                decisions: Vec::new(),
+                acting: false,
+                clocks: Clocks::default(),
+                watches: Watches::default(),
+                again: VecDeque::new(),
+                backlog: Backlog::default(),
+                notices: Notices::default(),
+                turnstile: Turnstile::default(),
+                background: Background::default(),
+                sqpoll: SqPoll::default(),
+                closing: false,
+                events: Vec::new(),
+                look_now: false,
+                env: Env {
+                    world: Arc::clone(&world),
+                    pool: pool.clone(),
+                    setup,
+                    id,
+                    ring: Weak::clone(ring),
+                },
+            }),
+            turn: Condvar::new(),
+            late: Mutex::new(Vec::new()),
+            is_late: AtomicBool::new(false),
+            world,
+            pool,
+            setup,
+            id,
+            descriptor,
+        }))
+    }
+
+    /// Whether completions appear only when the owner enters: those of task work, and those of a polled device.
+    pub(crate) fn defers(&self) -> bool {
+        self.setup.intersects(DEFERRING)
+    }
+
+    /// The state, for whoever moves requests. A panic elsewhere is no reason to lose what is in flight.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Does something with the state and then tells those whom its completions concern.
+    pub(crate) fn with<T>(&self, work: impl FnOnce(&mut State) -> T) -> T {
+        let mut state = self.lock();
+        let result = work(&mut state);
+        state.settle_up(self);
+        result
+    }
+}
+
+impl Debug for Ring {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ring").field("id", &self.id).field("setup", &self.setup).finish_non_exhaustive()
+    }
+}
+
+impl State {
+    /// Puts a request into the table.
+    fn insert(&mut self, mut request: Request) -> Key {
+        self.generation = self.generation.wrapping_add(1);
+        request.generation = self.generation;
+        Key(u32::try_from(self.requests.insert(request)).expect("fewer than 2^32 requests fit into memory"))
+    }
+
+    /// The request of a key that is known to live.
+    fn request(&mut self, key: Key) -> &mut Request {
+        &mut self.requests[key.0 as usize]
+    }
+
+    /// The request of a key, if it is still that of this generation.
+    fn find_request(&mut self, key: Key, generation: u32) -> Option<&mut Request> {
+        self.requests.get_mut(key.0 as usize).filter(|request| request.generation == generation)
+    }
+
+    /// How many requests have not ended.
+    pub(crate) fn in_flight(&self) -> usize {
+        self.requests.len()
+    }
+
+    /// Whether something may happen without the program's doing that somebody has to see to.
+    fn is_expecting(&self) -> bool {
+        !self.watches.is_empty() || self.clocks.has_deadline() || !self.again.is_empty()
+    }
+}

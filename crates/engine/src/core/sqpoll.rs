@@ -1,0 +1,121 @@
+//! The polling thread of `IORING_SETUP_SQPOLL`: takes entries without a call.
+//!
+//! It spins as long as there is work, and for the idle time after that; then it sets `NEED_WAKEUP` and sleeps until an enter
+//! wakes it. The flag is set before the last look at the queue, with a fence in between, and the program looks at
+//! the flag after it has published entries, with a fence in between: one of them sees the other's store.
+
+use std::sync::{Arc, PoisonError};
+use std::thread::{self, JoinHandle};
+
+use annulus_abi::{Params, SetupFlags, SqRingFlags};
+use rustix::io::Errno;
+use rustix::thread::CpuSet;
+
+use super::Ring;
+use super::wait::Leader;
+use crate::world::{Clock, ClockId, Vouched};
+
+/// The idle time of a ring that names none, in milliseconds.
+const DEFAULT_IDLE_MS: u32 = 1000;
+
+/// What the thread and those who enter tell each other.
+#[derive(Debug, Default)]
+pub(crate) struct SqPoll {
+    /// The thread is to look again.
+    wake: bool,
+    /// The thread is to end.
+    leaving: bool,
+}
+
+/// Starts the thread.
+///
+/// # Errors
+///
+/// `EAGAIN`: the system has no thread for it.
+pub(crate) fn start(ring: &Arc<Ring>, params: &Params, vouched: Vouched) -> Result<JoinHandle<()>, Errno> {
+    let idle_ms = if params.sq_thread_idle == 0 { DEFAULT_IDLE_MS } else { params.sq_thread_idle };
+    let cpu = params.setup_flags().contains(SetupFlags::SQ_AFF).then_some(params.sq_thread_cpu);
+    let ring = Arc::clone(ring);
+    thread::Builder::new()
+        .name("annulus-sq".into())
+        .spawn(move || {
+            if let Some(cpu) = cpu {
+                let mut cpus = CpuSet::new();
+                cpus.set(usize::try_from(cpu).unwrap_or(0));
+                // Set-up has tried it.
+                let _ = rustix::thread::sched_setaffinity(None, &cpus);
+            }
+            poll(&ring, u64::from(idle_ms) * 1_000_000, vouched);
+        })
+        .map_err(|error| error.raw_os_error().map_or(Errno::AGAIN, Errno::from_raw_os_error))
+}
+
+fn poll(ring: &Ring, idle_ns: u64, vouched: Vouched) {
+    let mut active_at = ring.world.now(ClockId::Monotonic);
+    loop {
+        let (leaving, busy) = ring.with(|state| {
+            if state.sqpoll.leaving {
+                return (true, false);
+            }
+            let available = if state.disabled { 0 } else { state.rings.sq.available() };
+            let submitted = if available > 0 { state.submit(available, vouched) } else { 0 };
+            let completions = state.notices.count();
+            if state.turnstile.leader == Leader::Nobody {
+                state.look();
+                state.catch_up(ring);
+            }
+            (false, submitted > 0 || state.notices.count() != completions)
+        });
+        if leaving {
+            return;
+        }
+        let now = ring.world.now(ClockId::Monotonic);
+        if busy {
+            active_at = now;
+        } else if now.saturating_sub(active_at) >= idle_ns {
+            sleep(ring);
+            active_at = ring.world.now(ClockId::Monotonic);
+        } else {
+            thread::yield_now();
+        }
+    }
+}
+
+/// Sleeps until an enter wakes the thread, unless there is something to do after all.
+fn sleep(ring: &Ring) {
+    let mut state = ring.lock();
+    state.rings.sq.set_flags(SqRingFlags::NEED_WAKEUP);
+    if state.rings.sq.fence_and_available() == 0 || state.disabled {
+        // What is expected is the background thread's from here on.
+        state.see_to_background(ring);
+        while !state.sqpoll.wake && !state.sqpoll.leaving {
+            state = ring.turn.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+    state.sqpoll.wake = false;
+    state.rings.sq.clear_flags(SqRingFlags::NEED_WAKEUP);
+}
+
+impl Ring {
+    /// Wakes the polling thread, if it sleeps.
+    pub(crate) fn wake_sqpoll(&self) {
+        let mut state = self.lock();
+        state.sqpoll.wake = true;
+        self.turn.notify_all();
+    }
+
+    /// Waits until the submission queue has room (`IORING_ENTER_SQ_WAIT`).
+    pub(crate) fn wait_for_room(&self, entries: u32) {
+        while self.lock().rings.sq.available() >= entries {
+            self.wake_sqpoll();
+            thread::yield_now();
+        }
+    }
+
+    /// Asks the polling thread to end; it is to be joined without the lock.
+    pub(crate) fn dismiss_sqpoll(&self) {
+        let mut state = self.lock();
+        state.sqpoll.leaving = true;
+        self.turn.notify_all();
+    }
+}

@@ -1,0 +1,189 @@
+//! Waiting for completions.
+//!
+//! Of the threads that wait, one leads: it waits in the world for events and carries them out itself, so that no completion
+//! costs a hop between threads. Others wait for its news. While nobody waits, the background thread may lead; whoever comes
+//! to wait sends it away.
+
+use std::sync::MutexGuard;
+use std::time::Duration;
+
+use rustix::io::Errno;
+
+use super::{Ring, State};
+use crate::world::{ClockId, World};
+
+/// What a thread waits for.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Wait {
+    /// So many completions in the queue.
+    pub(crate) want: u32,
+    /// When it gives up: nanoseconds on the ring's clock.
+    pub(crate) deadline: Option<(ClockId, u64)>,
+    /// From when on one completion is enough, on the monotonic clock.
+    pub(crate) min_wait: Option<u64>,
+    /// The kernel's 64-bit signal set that is in force meanwhile.
+    pub(crate) sigmask: Option<u64>,
+}
+
+/// Who leads, and who waits for its news.
+#[derive(Debug, Default)]
+pub(super) struct Turnstile {
+    pub(super) leader: Leader,
+    /// How many completions the leader waits for.
+    wanted: u32,
+    /// When the leader will look at the clock by itself: nanoseconds from when it began, none for never.
+    pub(super) wakes_at: Option<u64>,
+    /// Threads that wait for the leader's news, or for its place.
+    followers: u32,
+    /// Waits that have begun, so that the background thread sees whether anybody came.
+    pub(super) waits: u64,
+}
+
+/// Who waits in the world for events.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Leader {
+    /// Nobody.
+    #[default]
+    Nobody,
+    /// A thread that entered.
+    Waiter,
+    /// The background thread.
+    Background,
+}
+
+impl Turnstile {
+    /// Completions were posted; so many wait in the queue now.
+    pub(super) fn news(&self, ring: &Ring, waiting: u32) {
+        if self.leader == Leader::Waiter && waiting >= self.wanted {
+            ring.world.wake();
+        }
+        if self.followers > 0 {
+            ring.turn.notify_all();
+        }
+    }
+
+    /// A deadline was added that lies before the one that the leader knows.
+    pub(super) fn deadline(&self, world: &dyn World, at: u64) {
+        if self.leader != Leader::Nobody && self.wakes_at.is_none_or(|wakes_at| at < wakes_at) {
+            world.wake();
+        }
+    }
+}
+
+impl Ring {
+    /// Waits until the queue holds what is wanted.
+    ///
+    /// # Errors
+    ///
+    /// `ETIME`, `EINTR`, each only if the queue is empty.
+    pub(crate) fn wait(&self, wait: &Wait) -> Result<(), Errno> {
+        let mut state = self.lock();
+        state.turnstile.waits = state.turnstile.waits.wrapping_add(1);
+        let mut outcome = Ok(());
+        // What is ready is taken even if enough completions are there: else a program that always has some would
+        // never see the others.
+        state.look();
+        loop {
+            state.flush_backlog();
+            state.catch_up(self);
+            state.settle_up(self);
+            let waiting = state.rings.cq.waiting();
+            if waiting >= wait.want || outcome.is_err() {
+                break;
+            }
+            let (now, timeout) = match state.time_left(wait, waiting) {
+                Ok(left) => left,
+                Err(errno) => {
+                    outcome = Err(errno);
+                    break;
+                }
+            };
+            (state, outcome) = self.wait_once(state, wait, now, timeout);
+        }
+        if state.turnstile.followers > 0 {
+            self.turn.notify_all();
+        }
+        if state.is_expecting() {
+            state.see_to_background(self);
+        }
+        // What came at the last moment counts more than the reason for giving up.
+        if state.rings.cq.waiting() > 0 { Ok(()) } else { outcome }
+    }
+
+    /// Leads for one turn, or follows for one.
+    fn wait_once<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, State>,
+        wait: &Wait,
+        now: u64,
+        timeout: Option<Duration>,
+    ) -> (MutexGuard<'a, State>, Result<(), Errno>) {
+        match state.turnstile.leader {
+            Leader::Nobody => {
+                state.turnstile.leader = Leader::Waiter;
+                state.turnstile.wanted = wait.want;
+                state.turnstile.wakes_at = timeout
+                    .map(|timeout| now.saturating_add(u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX)));
+                let mut events = std::mem::take(&mut state.events);
+                drop(state);
+                let waited = self.world.wait(timeout, wait.sigmask, &mut events);
+                let mut state = self.lock();
+                state.turnstile.leader = Leader::Nobody;
+                state.take_events(&events);
+                events.clear();
+                state.events = events;
+                (state, waited)
+            }
+            leader => {
+                if leader == Leader::Background {
+                    state.send_background_away(self);
+                }
+                state.turnstile.followers += 1;
+                let mut state = self.follow(state, timeout);
+                state.turnstile.followers -= 1;
+                (state, Ok(()))
+            }
+        }
+    }
+
+    fn follow<'a>(
+        &'a self,
+        state: MutexGuard<'a, State>,
+        timeout: Option<Duration>,
+    ) -> MutexGuard<'a, State> {
+        use std::sync::PoisonError;
+        match timeout {
+            None => self.turn.wait(state).unwrap_or_else(PoisonError::into_inner),
+            Some(timeout) => self.turn.wait_timeout(state, timeout).unwrap_or_else(PoisonError::into_inner).0,
+        }
+    }
+}
+
+impl State {
+    /// The monotonic time, and how long a thread may wait: until its own deadline or the next of the ring's.
+    fn time_left(&self, wait: &Wait, waiting: u32) -> Result<(u64, Option<Duration>), Errno> {
+        let world = &*self.env.world;
+        if wait.deadline.is_none() && wait.min_wait.is_none() && !self.clocks.has_deadline() {
+            return Ok((0, None));
+        }
+        let now = world.now(ClockId::Monotonic);
+        let mut left = self.clocks.time_left(world);
+        if let Some((clock, deadline)) = wait.deadline {
+            let remaining = deadline.saturating_sub(world.now(clock));
+            if remaining == 0 {
+                return Err(Errno::TIME);
+            }
+            left = Some(left.map_or(remaining, |left| left.min(remaining)));
+        }
+        if let Some(min_wait) = wait.min_wait {
+            let remaining = min_wait.saturating_sub(now);
+            if remaining == 0 && waiting > 0 {
+                return Err(Errno::TIME);
+            }
+            if remaining > 0 {
+                left = Some(left.map_or(remaining, |left| left.min(remaining)));
+            }
+        }
+        Ok((now, left.map(Duration::from_nanos)))
+    }
+}

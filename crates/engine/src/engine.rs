@@ -1,0 +1,253 @@
+//! The engine as a back end: set-up, enter, register, the end.
+//!
+//! Here calls are checked and taken apart, as io_uring_setup(2), io_uring_enter(2) and io_uring_register(2) say; what
+//! they come to is the core's.
+#![allow(unsafe_code, reason = "implements the contract of `Backend`, whose callers vouch for memory")]
+
+use std::ffi::c_void;
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::ptr::NonNull;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{JoinHandle, ThreadId};
+
+use annulus_abi::{
+    Backend, EnterArg, EnterFlags, GeteventsArg, Params, RegisterOp, RingMemory, SetupFlags, SqRingFlags,
+};
+use rustix::io::Errno;
+
+use crate::core::{self, Ring, Wait};
+use crate::pool::Pool;
+use crate::register;
+use crate::setup::set_up;
+use crate::world::{ClockId, Host, Vouched, World};
+
+/// A ring whose requests are carried out in this process.
+///
+/// Dropping it cancels what is in flight and waits for what cannot be cancelled: afterwards nothing writes into memory that
+/// entries named.
+///
+/// ```
+/// use annulus_abi::{Backend, Params};
+/// use annulus_engine::Engine;
+///
+/// let engine = Engine::new(8, Params::default()).unwrap();
+/// assert_eq!(engine.params().cq_entries, 16);
+/// ```
+#[derive(Debug)]
+pub struct Engine {
+    ring: Arc<Ring>,
+    memory: RingMemory,
+    params: Params,
+    sqpoll: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Engine {
+    /// Sets a ring up with room for `entries` submissions: io_uring_setup(2) without the kernel.
+    ///
+    /// # Errors
+    ///
+    /// Those of io_uring_setup(2): `EINVAL` for sizes or flags without meaning (and for `NO_MMAP`, which is
+    /// [`in_memory`](Self::in_memory)), `ENXIO` and `EINVAL` for a ring to share workers with that is none, `EMFILE`, `ENFILE`, `ENOMEM`,
+    /// `EAGAIN` if there is no thread for `SQPOLL`.
+    pub fn new(entries: u32, params: Params) -> Result<Self, Errno> {
+        if params.setup_flags().contains(SetupFlags::NO_MMAP) {
+            return Err(Errno::INVAL);
+        }
+        // SAFETY: without NO_MMAP the parameters name no memory.
+        unsafe { Self::in_memory(entries, params) }
+    }
+
+    /// As [`new`](Self::new), in the memory that the parameters name if they have `NO_MMAP`.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`new`](Self::new); `EFAULT` for memory that is not there.
+    ///
+    /// # Safety
+    ///
+    /// With `NO_MMAP`, the memory at `params.cq_off.user_addr` and `params.sq_off.user_addr` is large enough, and nobody
+    /// else's until the result is dropped.
+    pub unsafe fn in_memory(entries: u32, mut params: Params) -> Result<Self, Errno> {
+        // SAFETY: the contract of this function.
+        let rings = unsafe { set_up(entries, &mut params) }?;
+        // SAFETY: the mapping lives in the ring, which lives beside the view.
+        let memory = unsafe { rings.memory.alias() };
+        let world: Arc<dyn World> = Arc::new(Host::new()?);
+        let pool = if params.setup_flags().contains(SetupFlags::ATTACH_WQ) {
+            let other = core::find(params.wq_fd.cast_signed(), &*world).ok_or(Errno::INVAL)?;
+            other.pool.clone()
+        } else {
+            Pool::for_ring(params.sq_entries)
+        };
+        let ring = Ring::new(rings, &params, world, pool)?;
+        if let Some(descriptor) = &ring.descriptor {
+            core::enlist(descriptor.as_fd().as_raw_fd(), &ring);
+        }
+        let engine = Self { ring, memory, params, sqpoll: Mutex::new(None) };
+        if params.setup_flags().contains(SetupFlags::SQPOLL) {
+            // SAFETY: entries are pushed by the unsafe push, whose callers vouch for them.
+            let vouched = unsafe { Vouched::new() };
+            let thread = core::start_sqpoll(&engine.ring, &params, vouched)?;
+            *engine.sqpoll.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
+        }
+        Ok(engine)
+    }
+
+    /// Who may submit, on a ring of one issuer.
+    fn check_issuer(&self) -> Result<(), Errno> {
+        if !self.ring.setup.contains(SetupFlags::SINGLE_ISSUER) {
+            return Ok(());
+        }
+        let this: ThreadId = std::thread::current().id();
+        let mut state = self.ring.lock();
+        if *state.issuer.get_or_insert(this) == this { Ok(()) } else { Err(Errno::EXIST) }
+    }
+
+    fn submit(&self, to_submit: u32, flags: EnterFlags, vouched: Vouched) -> Result<u32, Errno> {
+        if self.ring.setup.contains(SetupFlags::SQPOLL) {
+            if flags.contains(EnterFlags::SQ_WAKEUP) {
+                self.ring.wake_sqpoll();
+            }
+            if flags.contains(EnterFlags::SQ_WAIT) {
+                self.ring.wait_for_room(self.params.sq_entries);
+            }
+            return Ok(to_submit);
+        }
+        if to_submit == 0 {
+            return Ok(0);
+        }
+        self.check_issuer()?;
+        Ok(self.ring.with(|state| state.submit(to_submit, vouched)))
+    }
+
+    /// What an enter waits for, as its argument says.
+    fn wait_of(
+        &self,
+        min_complete: u32,
+        flags: EnterFlags,
+        arg: EnterArg<'_>,
+        vouched: Vouched,
+    ) -> Result<Wait, Errno> {
+        let mut wait = Wait { want: min_complete.min(self.params.cq_entries), ..Wait::default() };
+        let extended = match arg {
+            EnterArg::None => return Ok(wait),
+            EnterArg::Sigmask(mask) => {
+                wait.sigmask = Some(*mask);
+                return Ok(wait);
+            }
+            EnterArg::Extended(extended) => *extended,
+            EnterArg::Registered(offset) => {
+                return self.ring.lock().settings.registered_wait(offset, wait, &*self.ring.world);
+            }
+            EnterArg::Raw { arg, size } => {
+                let (addr, world) = (arg as u64, &*self.ring.world);
+                if flags.contains(EnterFlags::EXT_ARG_REG) {
+                    return self.ring.lock().settings.registered_wait(addr, wait, world);
+                }
+                if !flags.contains(EnterFlags::EXT_ARG) {
+                    wait.sigmask = register::load_sigmask(world, vouched, addr, size)?;
+                    return Ok(wait);
+                }
+                if size != size_of::<GeteventsArg>() {
+                    return Err(Errno::INVAL);
+                }
+                register::load_getevents(world, vouched, addr)?
+            }
+        };
+        let state = self.ring.lock();
+        state.settings.extended_wait(&extended, flags, wait, &*self.ring.world, vouched)
+    }
+}
+
+// SAFETY: the mapping lives in the ring, which this holds; the core reads and writes the queues through the device's
+// ends, which follow the table of orderings; memory that entries name is touched by operations alone, which end before
+// their last completion is posted, and which `drop` waits for.
+unsafe impl Backend for Engine {
+    fn memory(&self) -> &RingMemory {
+        &self.memory
+    }
+
+    fn params(&self) -> &Params {
+        &self.params
+    }
+
+    unsafe fn enter(
+        &self,
+        to_submit: u32,
+        min_complete: u32,
+        flags: EnterFlags,
+        arg: EnterArg<'_>,
+    ) -> Result<u32, Errno> {
+        // SAFETY: the contract of this function.
+        let vouched = unsafe { Vouched::new() };
+        if EnterFlags::from_bits(flags.bits()).is_none() {
+            return Err(Errno::INVAL);
+        }
+        if self.ring.lock().disabled {
+            return Err(Errno::BADFD);
+        }
+        let submitted = self.submit(to_submit, flags, vouched)?;
+        if !flags.contains(EnterFlags::GETEVENTS) || submitted != to_submit {
+            return Ok(submitted);
+        }
+        let waited = self.get_events(min_complete, flags, arg, vouched);
+        match waited {
+            Err(errno) if submitted == 0 => Err(errno),
+            _ => Ok(submitted),
+        }
+    }
+
+    unsafe fn register(&self, op: RegisterOp, arg: *mut c_void, nr: u32) -> Result<u32, Errno> {
+        // SAFETY: the contract of this function.
+        let vouched = unsafe { Vouched::new() };
+        register::register(&self.ring, op, arg, nr, vouched)
+    }
+
+    fn ring_fd(&self) -> Option<BorrowedFd<'_>> {
+        let descriptor = self.ring.descriptor.as_ref()?;
+        let waiting = self.ring.lock().rings.cq.waiting();
+        Some(descriptor.expose(waiting))
+    }
+
+    fn resize(&mut self, params: &mut Params) -> Result<(), Errno> {
+        let mut state = self.ring.lock();
+        // SAFETY: `&mut self`: nobody uses the queues while their memory changes, and the view is renewed below.
+        unsafe { state.rings.resize(params) }?;
+        // SAFETY: the mapping lives in the ring, which lives beside the view.
+        self.memory = unsafe { state.rings.memory.alias() };
+        self.params = state.rings.params;
+        Ok(())
+    }
+}
+
+impl Engine {
+    fn get_events(
+        &self,
+        min_complete: u32,
+        flags: EnterFlags,
+        arg: EnterArg<'_>,
+        vouched: Vouched,
+    ) -> Result<(), Errno> {
+        if self.ring.setup.contains(SetupFlags::DEFER_TASKRUN) {
+            self.check_issuer()?;
+            self.ring.lock().rings.cq.clear_flags(SqRingFlags::TASKRUN);
+        }
+        let wait = self.wait_of(min_complete, flags, arg, vouched)?;
+        self.ring.wait(&wait)
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        core::delist(&self.ring);
+        self.ring.dismiss_sqpoll();
+        let thread = self.sqpoll.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread {
+            // It holds nothing that its end could harm.
+            let _ = thread.join();
+        }
+        if !core::tear_down(&self.ring) {
+            std::mem::forget(Arc::clone(&self.ring));
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! The engine behind a ring, as a program drives it.
+#![allow(unsafe_code, reason = "pushes entries whose memory outlives them")]
+
+use std::io::{Read, Write};
+use std::os::fd::AsRawFd;
+use std::time::Duration;
+
+use annulus::abi::{Params, SetupFlags};
+use annulus::types::{SubmitArgs, Timespec};
+use annulus::{IoUring, cqueue, opcode, squeue, types};
+use annulus_engine::Engine;
+
+const ETIME: i32 = -62;
+const ECANCELED: i32 = -125;
+
+fn ring(flags: SetupFlags) -> IoUring {
+    let params = Params { flags: flags.bits(), ..Params::default() };
+    let engine = Engine::new(8, params).expect("an engine");
+    IoUring::from_backend(Box::new(engine)).expect("a ring of ordinary entries")
+}
+
+fn push(ring: &mut IoUring, entry: squeue::Entry, user_data: u64) {
+    // SAFETY: the tests keep what entries name until they have ended.
+    unsafe { ring.submission().push(&entry.user_data(user_data)) }.expect("there is room");
+}
+
+fn results(ring: &mut IoUring) -> Vec<(u64, i32)> {
+    ring.completion().map(|cqe: cqueue::Entry| (cqe.user_data(), cqe.result())).collect()
+}
+
+#[test]
+fn no_ops_complete_in_every_way_of_setting_up() {
+    let deferred = SetupFlags::SINGLE_ISSUER | SetupFlags::DEFER_TASKRUN;
+    for flags in [SetupFlags::empty(), deferred, SetupFlags::NO_SQARRAY, SetupFlags::SQPOLL] {
+        let mut ring = ring(flags);
+        for user_data in 0..8 {
+            push(&mut ring, opcode::Nop::new().build(), user_data);
+        }
+        ring.submit_and_wait(8).expect("it waits");
+        assert_eq!(results(&mut ring), (0..8).map(|n| (n, 0)).collect::<Vec<_>>(), "{flags:?}");
+    }
+}
+
+#[test]
+fn a_chain_ends_with_what_breaks_it() {
+    let mut ring = ring(SetupFlags::empty());
+    let link = squeue::Flags::IO_LINK;
+    push(&mut ring, opcode::Nop::new().build().flags(link), 1);
+    push(&mut ring, opcode::Timeout::new(&Timespec::new().nsec(1000)).build().flags(link), 2);
+    push(&mut ring, opcode::Nop::new().build(), 3);
+    ring.submit_and_wait(3).expect("it waits");
+    assert_eq!(results(&mut ring), [(1, 0), (2, ETIME), (3, ECANCELED)]);
+}
+
+#[test]
+fn a_poll_request_is_told_when_the_pipe_is_written_to() {
+    let mut ring = ring(SetupFlags::SINGLE_ISSUER | SetupFlags::DEFER_TASKRUN);
+    let (mut reader, mut writer) = std::io::pipe().expect("a pipe");
+    push(&mut ring, opcode::PollAdd::new(types::Fd(reader.as_raw_fd()), 1).build(), 7);
+    ring.submit().expect("it submits");
+    assert_eq!(results(&mut ring), []);
+    writer.write_all(b"x").expect("room");
+    ring.submit_and_wait(1).expect("it waits");
+    assert_eq!(results(&mut ring), [(7, 1)]);
+    reader.read_exact(&mut [0]).expect("one byte");
+}
+
+#[test]
+fn completions_come_while_nobody_waits() {
+    let mut ring = ring(SetupFlags::empty());
+    let (reader, mut writer) = std::io::pipe().expect("a pipe");
+    push(&mut ring, opcode::PollAdd::new(types::Fd(reader.as_raw_fd()), 1).build(), 7);
+    ring.submit().expect("it submits");
+    writer.write_all(b"x").expect("room");
+    while ring.completion().is_empty() {
+        std::thread::yield_now();
+    }
+    assert_eq!(results(&mut ring), [(7, 1)]);
+}
+
+#[test]
+fn a_wait_gives_up_when_its_time_is_over() {
+    let ring = ring(SetupFlags::empty());
+    let time = Timespec::from(Duration::from_millis(5));
+    let error =
+        ring.submitter().submit_with_args(1, &SubmitArgs::new().timespec(&time)).expect_err("nothing comes");
+    assert_eq!(error.raw_os_error(), Some(-ETIME));
+}
+
+#[test]
+fn a_cancelled_request_ends_and_so_does_a_linked_one() {
+    let mut ring = ring(SetupFlags::empty());
+    let (reader, _writer) = std::io::pipe().expect("a pipe");
+    let poll = opcode::PollAdd::new(types::Fd(reader.as_raw_fd()), 1).build();
+    push(&mut ring, poll.flags(squeue::Flags::IO_LINK), 1);
+    push(&mut ring, opcode::LinkTimeout::new(&Timespec::new().nsec(2_000_000)).build(), 2);
+    push(&mut ring, poll, 3);
+    push(&mut ring, opcode::AsyncCancel::new(3).build(), 4);
+    ring.submit_and_wait(4).expect("it waits");
+    let mut results = results(&mut ring);
+    results.sort_unstable();
+    assert_eq!(results, [(1, ECANCELED), (2, ETIME), (3, ECANCELED), (4, 0)]);
+}
