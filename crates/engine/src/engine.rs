@@ -7,17 +7,15 @@
 use std::ffi::c_void;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr::NonNull;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{JoinHandle, ThreadId};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
 
-use annulus_abi::{
-    Backend, EnterArg, EnterFlags, GeteventsArg, Params, RegisterOp, RingMemory, SetupFlags, SqRingFlags,
-};
+use annulus_abi::{Backend, EnterArg, EnterFlags, GeteventsArg, Params, RegisterOp, RingMemory, SetupFlags};
 use rustix::io::Errno;
 
-use crate::core::{self, Ring, Wait};
+use crate::core::{self, Ring, State, Wait};
 use crate::pool::Pool;
-use crate::register;
+use crate::register::{self, Settings};
 use crate::setup::set_up;
 use crate::world::{ClockId, Host, Vouched, World};
 
@@ -93,56 +91,55 @@ impl Engine {
         Ok(engine)
     }
 
-    /// Who may submit, on a ring of one issuer.
-    fn check_issuer(&self) -> Result<(), Errno> {
-        if !self.ring.setup.contains(SetupFlags::SINGLE_ISSUER) {
-            return Ok(());
-        }
-        let this: ThreadId = std::thread::current().id();
-        let mut state = self.ring.lock();
-        if *state.issuer.get_or_insert(this) == this { Ok(()) } else { Err(Errno::EXIST) }
-    }
-
-    fn submit(&self, to_submit: u32, flags: EnterFlags, vouched: Vouched) -> Result<u32, Errno> {
+    /// Takes entries, or has the polling thread take them.
+    fn submit<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, State>,
+        to_submit: u32,
+        flags: EnterFlags,
+        vouched: Vouched,
+    ) -> Result<(u32, MutexGuard<'a, State>), Errno> {
         if self.ring.setup.contains(SetupFlags::SQPOLL) {
             if flags.contains(EnterFlags::SQ_WAKEUP) {
-                self.ring.wake_sqpoll();
+                state.wake_sqpoll(&self.ring);
             }
+            drop(state);
             if flags.contains(EnterFlags::SQ_WAIT) {
                 self.ring.wait_for_room(self.params.sq_entries);
             }
-            return Ok(to_submit);
+            return Ok((to_submit, self.ring.lock()));
         }
         if to_submit == 0 {
-            return Ok(0);
+            return Ok((0, state));
         }
-        self.check_issuer()?;
-        Ok(self.ring.with(|state| state.submit(to_submit, vouched)))
+        state.check_issuer(self.ring.setup)?;
+        let submitted = state.submit(to_submit, vouched);
+        Ok((submitted, state))
     }
 
     /// What an enter waits for, as its argument says.
     fn wait_of(
         &self,
+        settings: &Settings,
         min_complete: u32,
         flags: EnterFlags,
         arg: EnterArg<'_>,
         vouched: Vouched,
     ) -> Result<Wait, Errno> {
         let mut wait = Wait { want: min_complete.min(self.params.cq_entries), ..Wait::default() };
-        let extended = match arg {
-            EnterArg::None => return Ok(wait),
+        let world = &*self.ring.world;
+        match arg {
+            EnterArg::None => Ok(wait),
             EnterArg::Sigmask(mask) => {
                 wait.sigmask = Some(*mask);
-                return Ok(wait);
+                Ok(wait)
             }
-            EnterArg::Extended(extended) => *extended,
-            EnterArg::Registered(offset) => {
-                return self.ring.lock().settings.registered_wait(offset, wait, &*self.ring.world);
-            }
+            EnterArg::Extended(extended) => settings.extended_wait(extended, flags, wait, world, vouched),
+            EnterArg::Registered(offset) => settings.registered_wait(offset, flags, wait, world),
             EnterArg::Raw { arg, size } => {
-                let (addr, world) = (arg as u64, &*self.ring.world);
+                let addr = arg as u64;
                 if flags.contains(EnterFlags::EXT_ARG_REG) {
-                    return self.ring.lock().settings.registered_wait(addr, wait, world);
+                    return settings.registered_wait(addr, flags, wait, world);
                 }
                 if !flags.contains(EnterFlags::EXT_ARG) {
                     wait.sigmask = register::load_sigmask(world, vouched, addr, size)?;
@@ -151,11 +148,10 @@ impl Engine {
                 if size != size_of::<GeteventsArg>() {
                     return Err(Errno::INVAL);
                 }
-                register::load_getevents(world, vouched, addr)?
+                let extended = register::load_getevents(world, vouched, addr)?;
+                settings.extended_wait(&extended, flags, wait, world, vouched)
             }
-        };
-        let state = self.ring.lock();
-        state.settings.extended_wait(&extended, flags, wait, &*self.ring.world, vouched)
+        }
     }
 }
 
@@ -183,14 +179,20 @@ unsafe impl Backend for Engine {
         if EnterFlags::from_bits(flags.bits()).is_none() {
             return Err(Errno::INVAL);
         }
-        if self.ring.lock().disabled {
+        let state = self.ring.lock();
+        if state.disabled {
             return Err(Errno::BADFD);
         }
-        let submitted = self.submit(to_submit, flags, vouched)?;
+        let (submitted, mut state) = self.submit(state, to_submit, flags, vouched)?;
         if !flags.contains(EnterFlags::GETEVENTS) || submitted != to_submit {
+            state.settle_up(&self.ring);
             return Ok(submitted);
         }
-        let waited = self.get_events(min_complete, flags, arg, vouched);
+        if self.ring.setup.contains(SetupFlags::DEFER_TASKRUN) {
+            state.begin_task_work(self.ring.setup)?;
+        }
+        let wait = self.wait_of(&state.settings, min_complete, flags, arg, vouched);
+        let waited = wait.and_then(|wait| self.ring.wait(state, &wait));
         match waited {
             Err(errno) if submitted == 0 => Err(errno),
             _ => Ok(submitted),
@@ -217,23 +219,6 @@ unsafe impl Backend for Engine {
         self.memory = unsafe { state.rings.memory.alias() };
         self.params = state.rings.params;
         Ok(())
-    }
-}
-
-impl Engine {
-    fn get_events(
-        &self,
-        min_complete: u32,
-        flags: EnterFlags,
-        arg: EnterArg<'_>,
-        vouched: Vouched,
-    ) -> Result<(), Errno> {
-        if self.ring.setup.contains(SetupFlags::DEFER_TASKRUN) {
-            self.check_issuer()?;
-            self.ring.lock().rings.cq.clear_flags(SqRingFlags::TASKRUN);
-        }
-        let wait = self.wait_of(min_complete, flags, arg, vouched)?;
-        self.ring.wait(&wait)
     }
 }
 

@@ -71,7 +71,7 @@ impl Notices {
 
 impl State {
     /// Publishes what was posted and tells whom it concerns. To be called by whoever gives the lock back.
-    pub(super) fn settle_up(&mut self, ring: &Ring) {
+    pub(crate) fn settle_up(&mut self, ring: &Ring) {
         self.complete_counted();
         self.post_retired();
         if self.notices.count != self.notices.told {

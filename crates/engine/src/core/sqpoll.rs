@@ -11,8 +11,8 @@ use annulus_abi::{Params, SetupFlags, SqRingFlags};
 use rustix::io::Errno;
 use rustix::thread::CpuSet;
 
-use super::Ring;
 use super::wait::Leader;
+use super::{Ring, State};
 use crate::world::{Clock, ClockId, Vouched};
 
 /// The idle time of a ring that names none, in milliseconds.
@@ -96,18 +96,19 @@ fn sleep(ring: &Ring) {
     state.rings.sq.clear_flags(SqRingFlags::NEED_WAKEUP);
 }
 
-impl Ring {
+impl State {
     /// Wakes the polling thread, if it sleeps.
-    pub(crate) fn wake_sqpoll(&self) {
-        let mut state = self.lock();
-        state.sqpoll.wake = true;
-        self.turn.notify_all();
+    pub(crate) fn wake_sqpoll(&mut self, ring: &Ring) {
+        self.sqpoll.wake = true;
+        ring.turn.notify_all();
     }
+}
 
+impl Ring {
     /// Waits until the submission queue has room (`IORING_ENTER_SQ_WAIT`).
     pub(crate) fn wait_for_room(&self, entries: u32) {
         while self.lock().rings.sq.available() >= entries {
-            self.wake_sqpoll();
+            self.lock().wake_sqpoll(self);
             thread::yield_now();
         }
     }

@@ -1,6 +1,6 @@
 //! Taking entries from the submission queue.
 
-use annulus_abi::{OpTraits, OpcodeInfo, SetupFlags, Sqe, SqeFlags};
+use annulus_abi::{OpTraits, OpcodeInfo, SetupFlags, SqRingFlags, Sqe, SqeFlags};
 use rustix::io::Errno;
 
 use super::State;
@@ -37,6 +37,33 @@ impl State {
         }
         self.notices.inline(false);
         taken
+    }
+
+    /// Who may submit, on a ring of one issuer.
+    ///
+    /// # Errors
+    ///
+    /// `EEXIST` for everybody else.
+    #[inline]
+    pub(crate) fn check_issuer(&mut self, setup: SetupFlags) -> Result<(), Errno> {
+        if !setup.contains(SetupFlags::SINGLE_ISSUER) {
+            return Ok(());
+        }
+        let this = std::thread::current().id();
+        if *self.issuer.get_or_insert(this) == this { Ok(()) } else { Err(Errno::EXIST) }
+    }
+
+    /// The owner of a ring that defers its completions has entered for them.
+    ///
+    /// # Errors
+    ///
+    /// `EEXIST` for everybody else.
+    pub(crate) fn begin_task_work(&mut self, setup: SetupFlags) -> Result<(), Errno> {
+        self.check_issuer(setup)?;
+        if setup.contains(SetupFlags::TASKRUN_FLAG) {
+            self.rings.sq.clear_flags(SqRingFlags::TASKRUN);
+        }
+        Ok(())
     }
 
     /// Starts the request of an entry. The error says that the entry was bad; its completion is posted all the same.

@@ -148,9 +148,8 @@ impl State {
         };
         self.clocks.remove(key);
         if let Some(Control::Timeout(timeout)) = self.request(key).control() {
-            // What it counts is forgotten, as in the kernel; whether its end is a success is not.
-            let changed =
-                Timeout { ns: update.ns, clock: update.clock, absolute: update.absolute, ..timeout };
+            // What it counts is forgotten, as in the kernel; its clock stays, and so does whether its end is a success.
+            let changed = Timeout { ns: update.ns, absolute: update.absolute, ..timeout };
             self.request(key).op = Op::Control(Control::Timeout(changed));
             self.set_deadline(key, &changed);
         }

@@ -76,8 +76,7 @@ impl Ring {
     /// # Errors
     ///
     /// `ETIME`, `EINTR`, each only if the queue is empty.
-    pub(crate) fn wait(&self, wait: &Wait) -> Result<(), Errno> {
-        let mut state = self.lock();
+    pub(crate) fn wait<'a>(&'a self, mut state: MutexGuard<'a, State>, wait: &Wait) -> Result<(), Errno> {
         state.turnstile.waits = state.turnstile.waits.wrapping_add(1);
         let mut outcome = Ok(());
         // What is ready is taken even if enough completions are there: else a program that always has some would

@@ -46,8 +46,14 @@ impl Settings {
     /// # Errors
     ///
     /// `EFAULT`: there is none at this offset.
-    pub(crate) fn registered_wait(&self, offset: u64, wait: Wait, world: &dyn World) -> Result<Wait, Errno> {
-        let _ = (offset, wait, world);
+    pub(crate) fn registered_wait(
+        &self,
+        offset: u64,
+        flags: EnterFlags,
+        wait: Wait,
+        world: &dyn World,
+    ) -> Result<Wait, Errno> {
+        let _ = (offset, flags, wait, world);
         Err(Errno::FAULT)
     }
 
