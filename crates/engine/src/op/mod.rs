@@ -11,6 +11,9 @@
 mod control;
 mod nop;
 mod poll;
+mod rw;
+#[cfg(test)]
+mod testing;
 
 use std::os::fd::RawFd;
 use std::sync::Arc;
@@ -21,6 +24,7 @@ use rustix::io::Errno;
 pub(crate) use control::{Control, Criteria, Message, PollRemove, Timeout, TimeoutRemove, nanoseconds};
 pub(crate) use nop::Nop;
 pub(crate) use poll::Poll;
+pub(crate) use rw::ReadWrite;
 
 use crate::buffers::{Groups, Registered};
 use crate::files::{FileTable, Hints, Retired, RingTest};
@@ -35,6 +39,8 @@ pub(crate) enum Op {
     Poll(Poll),
     /// What concerns other requests, or time: the core carries it out itself.
     Control(Control),
+    /// Reads and writes.
+    ReadWrite(ReadWrite),
     /// Everything else.
     Other(Box<dyn Operation>),
     /// None: of an entry that could not be prepared, or while a worker has it.
@@ -48,6 +54,7 @@ impl Op {
         match self {
             Self::Nop(nop) => nop.attempt(cx),
             Self::Poll(poll) => poll.attempt(cx),
+            Self::ReadWrite(operation) => operation.attempt(cx),
             Self::Other(operation) => operation.attempt(cx),
             Self::Control(_) | Self::Void => {
                 unreachable!("the core attempts only what is an operation of its own")
@@ -64,6 +71,7 @@ impl Op {
     ) -> Result<u32, Errno> {
         match self {
             Self::Other(operation) => operation.block(world, fd, interrupt),
+            Self::ReadWrite(operation) => operation.block(world, fd, interrupt),
             Self::Poll(poll) => poll.block(world, fd),
             Self::Nop(_) | Self::Control(_) | Self::Void => {
                 unreachable!("this operation never asks for a worker")
@@ -75,14 +83,17 @@ impl Op {
     pub(crate) fn settle(&mut self, cx: &mut Context<'_>, result: Result<u32, Errno>) -> Step {
         match self {
             Self::Other(operation) => operation.settle(cx, result),
+            Self::ReadWrite(operation) => operation.settle(cx, result),
             Self::Nop(_) | Self::Poll(_) | Self::Control(_) | Self::Void => Step::Done(Outcome::from(result)),
         }
     }
 
     /// [`Operation::abandon`].
     pub(crate) fn abandon(&mut self, cx: &mut Context<'_>) {
-        if let Self::Other(operation) = self {
-            operation.abandon(cx);
+        match self {
+            Self::Other(operation) => operation.abandon(cx),
+            Self::ReadWrite(operation) => operation.abandon(cx),
+            Self::Nop(_) | Self::Poll(_) | Self::Control(_) | Self::Void => {}
         }
     }
 
@@ -90,6 +101,7 @@ impl Op {
     pub(crate) fn progress(&self) -> u32 {
         match self {
             Self::Other(operation) => operation.progress(),
+            Self::ReadWrite(operation) => operation.progress(),
             Self::Nop(_) | Self::Poll(_) | Self::Control(_) | Self::Void => 0,
         }
     }
@@ -310,6 +322,15 @@ pub(crate) fn prepare(sqe: &Sqe, cx: &mut Prepare<'_>) -> Result<Op, Errno> {
     match sqe.opcode {
         abi::IORING_OP_NOP => Nop::prepare(sqe, cx.wide_completions).map(Op::Nop),
         abi::IORING_OP_POLL_ADD => Poll::prepare(sqe).map(Op::Poll),
+        abi::IORING_OP_READ
+        | abi::IORING_OP_WRITE
+        | abi::IORING_OP_READV
+        | abi::IORING_OP_WRITEV
+        | abi::IORING_OP_READ_FIXED
+        | abi::IORING_OP_WRITE_FIXED
+        | abi::IORING_OP_READV_FIXED
+        | abi::IORING_OP_WRITEV_FIXED
+        | abi::IORING_OP_READ_MULTISHOT => ReadWrite::prepare(sqe, cx).map(Op::ReadWrite),
         _ => Control::prepare(sqe, cx).map(Op::Control),
     }
 }

@@ -17,6 +17,7 @@ pub(crate) mod host;
 mod memory;
 mod readiness;
 mod sockets;
+mod transfer;
 
 pub(crate) use clock::{Clock, ClockId};
 pub(crate) use elements::Elements;
@@ -28,10 +29,11 @@ pub(crate) use sockets::{
     Incoming, LONGEST_ADDRESS, Outgoing, PeerAddress, Received, SendStamp, SocketAddress, SocketFact,
     SocketKind, Sockets,
 };
+pub(crate) use transfer::{CURRENT, Direction, Status, Transfer};
 
 /// The outside as the engine sees it.
 pub(crate) trait World:
-    Files + Memory + Clock + Readiness + Sockets + std::fmt::Debug + Send + Sync
+    Files + Memory + Clock + Readiness + Sockets + Transfer + std::fmt::Debug + Send + Sync
 {
 }
 

@@ -132,6 +132,15 @@ impl Groups {
         picked.flags(more)
     }
 
+    /// The operation failed. A buffer that is off its list, or out of its ring, counts as used, and the completion says so; one
+    /// that is still in its ring stays there.
+    pub(crate) fn fail(&mut self, picked: Picked) -> CqeFlags {
+        match picked.origin {
+            Origin::Ring => CqeFlags::empty(),
+            Origin::Legacy(_) | Origin::Taken { .. } => self.commit(picked, 0),
+        }
+    }
+
     /// `used` bytes of these buffers were used, in their order; those behind stay where they are. The flags name the first.
     pub(crate) fn commit_many(&mut self, picked: Vec<Picked>, used: usize) -> CqeFlags {
         let Some(first) = picked.first() else { return CqeFlags::empty() };

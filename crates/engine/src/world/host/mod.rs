@@ -8,6 +8,7 @@ mod memory;
 mod readiness;
 mod sockets;
 mod stamps;
+mod transfer;
 
 use rustix::io::Errno;
 

@@ -153,14 +153,14 @@ impl Sockets for Host {
 }
 
 /// A socket has `O_NONBLOCK` while this lives.
-struct Nonblocking<'a> {
+pub(super) struct Nonblocking<'a> {
     /// What to set again; nothing if the flag is the program's.
     before: Option<(BorrowedFd<'a>, OFlags)>,
     _turn: MutexGuard<'static, ()>,
 }
 
 impl Nonblocking<'_> {
-    fn set(fd: RawFd) -> Result<Self, Errno> {
+    pub(super) fn set(fd: RawFd) -> Result<Self, Errno> {
         let (fd, turn) = (borrow(fd)?, TURNS.lock().unwrap_or_else(PoisonError::into_inner));
         let flags = rustix::fs::fcntl_getfl(fd)?;
         if flags.contains(OFlags::NONBLOCK) {
@@ -181,7 +181,7 @@ impl Drop for Nonblocking<'_> {
 }
 
 /// A span as a pointer for a system call.
-fn pointer<T>(span: Span) -> *mut T {
+pub(super) fn pointer<T>(span: Span) -> *mut T {
     // An address that this machine cannot have becomes one that no memory has.
     std::ptr::with_exposed_provenance_mut(usize::try_from(span.addr()).unwrap_or(usize::MAX))
 }
@@ -204,7 +204,7 @@ fn header(vectors: &[libc::iovec], control: Span) -> libc::msghdr {
 }
 
 /// Lists buffers as system calls take them.
-fn with_vectors<T>(buffers: &[Span], call: impl FnOnce(&[libc::iovec]) -> T) -> T {
+pub(super) fn with_vectors<T>(buffers: &[Span], call: impl FnOnce(&[libc::iovec]) -> T) -> T {
     let vector = |span: &Span| libc::iovec { iov_base: pointer(*span), iov_len: span.len() };
     if buffers.len() > FEW {
         return call(&buffers.iter().map(vector).collect::<Vec<_>>());
@@ -231,14 +231,14 @@ fn number(fd: RawFd, name: i32) -> Result<i32, Errno> {
     Ok(value)
 }
 
-fn bytes(result: isize) -> Result<usize, Errno> {
+pub(super) fn bytes(result: isize) -> Result<usize, Errno> {
     usize::try_from(result).map_err(|_| last_errno())
 }
 
-fn result(result: libc::c_int) -> Result<libc::c_int, Errno> {
+pub(super) fn result(result: libc::c_int) -> Result<libc::c_int, Errno> {
     if result < 0 { Err(last_errno()) } else { Ok(result) }
 }
 
-fn last_errno() -> Errno {
+pub(super) fn last_errno() -> Errno {
     std::io::Error::last_os_error().raw_os_error().map_or(Errno::IO, Errno::from_raw_os_error)
 }
