@@ -1,6 +1,6 @@
 //! The hand-over: how a job gets from the one who leaves it to the one who runs it.
 //!
-//! One lock, over [`State`]; one condition variable for each worker, so that a job wakes exactly one; one more for
+//! One lock, over [`State`]; one condition variable for each worker, so that a job wakes at most one; one more for
 //! those who wait for an owner's last job. A worker that ends a job takes the next one in the same turn of the
 //! lock, and sleeps only if there is none. It does not spin: it would take the core from whoever leaves jobs.
 //!
@@ -117,7 +117,7 @@ impl<J, W: Default> Handover<J, W> {
         let mut has_rested = false;
         while !state.is_too_many(lane) {
             if let Some((_, job)) = state.take(worker) {
-                // If more is ready than workers come, this one may have to wait long before it is back.
+                // What is still ready needs somebody else: this job may block for long.
                 let woken = summon(&mut state, lane, start);
                 drop(state);
                 if let Ok(Some(woken)) = woken {

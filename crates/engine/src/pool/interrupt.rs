@@ -5,15 +5,17 @@
 //! A POSIX timer of the thread (timer_create(2) with `SIGEV_THREAD_ID`) repeats it every millisecond, without
 //! a thread of ours; where the timer is refused, a thread of ours repeats it, more and more rarely.
 //!
-//! **No job sees a signal that was meant for an earlier one.** Sending begins and ends with the lock of the hand-over held,
-//! while the job counts as running ([`Target::reach`], [`Target::end`]), so that nothing is sent after `end`, and
-//! never to a thread that has gone. What was sent and not delivered is delivered when the thread next
-//! leaves the kernel, and `end` runs on that very thread and makes a system call after the last sending: when it returns, the handler has run.
+//! **No job sees a signal that was meant for an earlier one.** Sending begins and ends with the lock of the hand-over
+//! held, while the job counts as running ([`Target::reach`], [`Target::end`]), so that nothing is sent after
+//! `end`, and never to a thread that has gone. What was sent and not delivered is delivered when the thread next
+//! leaves the kernel; `end` runs on that very thread and makes a system call after the last sending, so when it
+//! returns, the handler has run.
 //!
-//! The signal is a real-time signal that nobody handles: the highest below `SIGRTMAX` whose disposition is the default when the
-//! first worker of the process starts. Its handler does nothing and stays for the life of the process; it is
-//! installed without `SA_RESTART`, so that system calls end with `EINTR`. Whoever handles that signal later takes it away from us:
-//! a cancel is then only seen by jobs that ask. A forked child has neither the threads nor the timers.
+//! The signal is a real-time signal that nobody handles: the highest below `SIGRTMAX` whose disposition is the
+//! default when the first worker of the process starts. Its handler does nothing and stays for the life of the
+//! process; it is installed without `SA_RESTART`, so that system calls end with `EINTR`. Whoever handles that signal
+//! later takes it away from us: a cancel is then only seen by jobs that ask. A forked child has neither the
+//! threads nor the timers.
 #![allow(unsafe_code, reason = "signals, their masks and timers are C structures and C calls")]
 
 use std::ffi::c_int;

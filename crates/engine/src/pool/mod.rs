@@ -1,19 +1,19 @@
 //! The pool: threads for what blocks, with the rules of the kernel's io-wq.
 //!
 //! Jobs of two kinds ([`Lane`]) have workers and limits of their own. A worker starts when a job waits and none is
-//! idle, up to the limit: a worker that blocks cannot be seen from here, so none is started for that reason. It
-//! takes the next job when it ends one, rests when there is none, and ends after [`IDLE`], the last one too: a pool
-//! that has nothing to do has no threads and uses no processor time. Jobs of one hash (buffered writes to one file)
-//! run one after the other and hold up no others.
+//! idle, up to the limit: whether a worker blocks or computes cannot be seen from here, so it makes no difference.
+//! It takes the next job when it ends one, rests when there is none, and ends after [`IDLE`], the last one too: a
+//! pool that has nothing to do has no threads and uses no processor time. Jobs of one hash (buffered writes to one
+//! file) run one after the other and hold up no others.
 //!
 //! A cancel takes a job out that waits; one that runs is interrupted, in its system call, until it ends
-//! ([`interrupt`]).
+//! ([`interrupt`]). What waits is not bounded here: every job belongs to a request, and requests are bounded where
+//! they are made.
 //!
-//! What waits is not bounded here: every job belongs to a request, and requests are bounded where they are made.
-//!
-//! The handles of a pool share it (`IORING_SETUP_ATTACH_WQ`). When the last one goes, nobody waits: what is there is still run, and the
-//! threads end after it. A ring that has to outlive its jobs waits for them with [`Pool::wait_owner`]. A forked child inherits no threads: in it a pool only takes jobs in, and a ring of the
-//! parent is not to be used there.
+//! The handles of a pool share it (`IORING_SETUP_ATTACH_WQ`). When the last one goes, nobody waits: what is there is
+//! still run, and the threads end after it. A ring that has to outlive its jobs waits for them with
+//! [`Pool::wait_owner`]. A forked child inherits no threads: in it a pool takes jobs in and never runs them, so a
+//! ring of the parent is not to be used there.
 
 mod handover;
 mod interrupt;
@@ -42,8 +42,9 @@ pub(crate) const IDLE: Duration = Duration::from_secs(5);
 /// How many bounded workers there may be for each processor, as in io-wq.
 const BOUNDED_PER_CPU: usize = 4;
 
-/// How many unbounded workers there may be unless [`Pool::max_workers`] says otherwise. io-wq has `RLIMIT_NPROC` here, which
-/// is tens of thousands: a program whose requests all wait would have a thread for each. It may ask for that.
+/// How many unbounded workers there may be unless [`Pool::max_workers`] says otherwise. io-wq has `RLIMIT_NPROC`
+/// here, which is tens of thousands: a program whose requests all wait would have a thread for each. It may ask
+/// for that.
 const UNBOUNDED: usize = 256;
 
 /// Work for a thread of the pool.
@@ -52,8 +53,8 @@ pub(crate) struct Job {
     pub(crate) lane: Lane,
     /// Whose job it is: the ring's number, for [`Pool::wait_owner`].
     pub(crate) owner: u64,
-    /// Jobs of a lane with the same hash run one after the other, in the order in which they came: buffered writes to one file, by
-    /// its device and inode.
+    /// Jobs of a lane with the same hash run one after the other, in the order in which they came: buffered
+    /// writes to one file, by its device and inode.
     pub(crate) hash: Option<(u64, u64)>,
     /// The work. System calls in it may end with `EINTR` once the interrupt is requested, all of them.
     pub(crate) run: Box<dyn FnOnce(&Interrupt) + Send>,
@@ -101,7 +102,8 @@ impl Pool {
     ///
     /// # Errors
     ///
-    /// `EAGAIN` (or what else pthread_create(3) says): no worker of this lane runs and none can be started. The job is dropped.
+    /// `EAGAIN` (or what else pthread_create(3) says): no worker of this lane runs and none can be started. The
+    /// job is dropped.
     pub(crate) fn spawn(&self, job: Job) -> Result<Ticket, Errno> {
         let Job { lane, owner, hash, run } = job;
         let shared = &self.handle.shared;

@@ -3,9 +3,13 @@
 //! No lock, no thread, no clock, and no knowledge of what a job does (`J`) or what a worker is (`W`):
 //! [`Handover`](super::handover::Handover) calls it with the lock held and acts on the answers.
 //!
-//! What holds whenever the lock is free: in each lane, as many workers are on their way to the queue (`coming`)
-//! as jobs are ready, or no worker of the lane is idle. Two jobs of one hash never run at once, and those of a
-//! hash run in the order in which they came. Jobs that are ready are taken in the order in which they came.
+//! What holds whenever the lock is free: in each lane, if a job is ready, a worker is on its way to the queue
+//! (`coming`), or no worker of the lane is idle. Two jobs of one hash never run at once, and those of a hash run in
+//! the order in which they came. Jobs that are ready are taken in the order in which they came.
+//!
+//! Workers come one at a time: each summons the next, if jobs are still ready, before it begins its own. Waking one
+//! for each job cost whoever left the jobs a system call each, for workers most of which then found nothing: jobs
+//! of a microsecond are all done by the first, and a job that blocks delays those behind it by one wake-up.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
@@ -41,7 +45,7 @@ pub(super) struct Task<J> {
 /// What has to happen so that a ready job finds a worker.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Summon {
-    /// Nothing: as many come already as jobs are ready, or all are busy and there may be no more.
+    /// Nothing: no job is ready, or a worker comes already, or all are busy and there may be no more.
     Nobody,
     /// This worker was idle and is to be woken.
     Wake(usize),
@@ -96,8 +100,6 @@ struct Queue {
     workers: usize,
     /// Workers that were woken or started and have not looked at the queue since.
     coming: usize,
-    /// Whether one of them was only just started.
-    starting: bool,
     limit: usize,
 }
 
@@ -141,7 +143,6 @@ impl<J, W> State<J, W> {
             idle: Vec::new(),
             workers: 0,
             coming: 0,
-            starting: false,
             limit: limit.max(1),
         };
         Self {
@@ -175,10 +176,10 @@ impl<J, W> State<J, W> {
         ticket
     }
 
-    /// Finds a worker for a ready job that has none coming. Whoever is to be woken counts as coming from now on.
+    /// Finds a worker for what is ready if none is coming. Whoever is to be woken counts as coming from now on.
     pub(super) fn summon(&mut self, lane: Lane) -> Summon {
         let queue = &mut self.lanes[lane.index()];
-        if queue.ready.len() <= queue.coming {
+        if queue.ready.is_empty() || queue.coming > 0 {
             return Summon::Nobody;
         }
         if let Some(worker) = queue.idle.pop() {
@@ -186,9 +187,7 @@ impl<J, W> State<J, W> {
             self.workers[worker].is_parked = false;
             return Summon::Wake(worker);
         }
-        // One at a time: a job that takes no time at all is done by the first of them before the second would
-        // have started. If jobs do wait, each worker starts the next before it begins its own.
-        if queue.workers < queue.limit && !queue.starting { Summon::Start } else { Summon::Nobody }
+        if queue.workers < queue.limit { Summon::Start } else { Summon::Nobody }
     }
 
     /// Counts a worker whose thread is being started.
@@ -196,7 +195,6 @@ impl<J, W> State<J, W> {
         let queue = &mut self.lanes[lane.index()];
         queue.workers += 1;
         queue.coming += 1;
-        queue.starting = true;
         self.workers.insert(Worker { lane, is_new: true, is_parked: false, job: None, data })
     }
 
@@ -204,9 +202,7 @@ impl<J, W> State<J, W> {
     pub(super) fn arrive(&mut self, worker: usize) {
         let queue = &mut self.lanes[self.workers[worker].lane.index()];
         queue.coming -= 1;
-        if std::mem::take(&mut self.workers[worker].is_new) {
-            queue.starting = false;
-        }
+        self.workers[worker].is_new = false;
     }
 
     /// Whether there are more workers than there may be, so that this one has to go.
@@ -289,7 +285,8 @@ impl<J, W> State<J, W> {
         self.lanes[entry.lane.index()].idle.retain(|&idle| idle != worker);
     }
 
-    /// The worker ends. If it was to take a job, somebody else has to: [`summon`](Self::summon) is next.
+    /// The worker ends, or could not be started. If it was to take a job, somebody else has to:
+    /// [`summon`](Self::summon) is next.
     pub(super) fn leave(&mut self, worker: usize) {
         let Worker { lane, is_new, is_parked, job, .. } = self.workers.remove(worker);
         debug_assert!(!is_parked && job.is_none(), "worker {worker} ends while it is parked or has a job");
@@ -297,7 +294,6 @@ impl<J, W> State<J, W> {
         queue.workers -= 1;
         if is_new {
             queue.coming -= 1;
-            queue.starting = false;
         }
     }
 
