@@ -93,7 +93,8 @@ pub(crate) fn run(bench: &EchoBench, runner: &mut Runner<'_>) -> Result<Vec<Case
     let mut cases = Vec::new();
     for bytes in &bench.bytes {
         for connections in &bench.connections {
-            let name = format!("echo, {bytes} bytes, {connections} connections");
+            let plural = if *connections == 1 { "" } else { "s" };
+            let name = format!("echo, {bytes} bytes, {connections} connection{plural}");
             let parameters =
                 BTreeMap::from([("bytes", u64::from(*bytes)), ("connections", u64::from(*connections))]);
             cases.push(runner.case(name, parameters, Metric::Requests, &contenders, |runner, server| {
