@@ -24,6 +24,7 @@
 pub mod cases;
 pub mod harness;
 pub mod model;
+pub mod programs;
 
 pub use cases::cases;
 pub use harness::{

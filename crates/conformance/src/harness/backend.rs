@@ -26,6 +26,13 @@ pub struct BackendUnderTest {
 }
 
 impl BackendUnderTest {
+    /// The same back end under another name, with rings of the usual sizes that are opened another way: behind
+    /// a decorator, or with a flag less.
+    #[must_use]
+    pub const fn variant(&self, name: &'static str, open: fn(&Setup) -> Result<IoUring, SetupError>) -> Self {
+        Self { name, release: self.release, open, open_wide: self.open_wide, opcodes: OnceLock::new() }
+    }
+
     /// The opcodes that its PROBE names.
     ///
     /// # Errors

@@ -1,0 +1,394 @@
+//! Makes programs at random, so that what they come to is not left to chance.
+//!
+//! A program is a row of windows: chains are pushed and submitted, and it settles; between windows it acts by itself.
+//! Within a window no two chains touch the same thing (`things`), so that whatever order a back end takes
+//! them in, the outcome is one. It does no I/O and does not look at what a back end answers.
+
+mod operations;
+mod things;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use annulus::abi::{IOSQE_ASYNC, IOSQE_CQE_SKIP_SUCCESS, IOSQE_IO_DRAIN, IOSQE_IO_HARDLINK, IOSQE_IO_LINK};
+
+use self::operations::{GROUPS, Operations, Topic};
+use self::things::{Thing, Touch, other_end};
+use super::program::{Op, Program, Registration, Request, RingShape, Step, Target, Tweak};
+use super::random::Random;
+use crate::harness::Mode;
+
+/// The program of this seed.
+///
+/// ```
+/// use annulus_conformance::programs::generate;
+///
+/// assert_eq!(generate(7), generate(7));
+/// assert_ne!(generate(7), generate(8));
+/// ```
+#[must_use]
+pub fn generate(seed: u64) -> Program {
+    let mut random = Random::new(seed);
+    let ring = ring(&mut random);
+    let topics: Vec<Topic> = (0..1 + random.below(3)).map(|_| random.pick(&Topic::ALL)).collect();
+    let drains = random.one_in(3);
+    let mut generator = Generator {
+        random,
+        topics,
+        entries: ring.entries,
+        steps: Vec::new(),
+        named: 0,
+        has_files: false,
+        has_buffers: false,
+        waiting: BTreeMap::new(),
+        held: BTreeSet::new(),
+        drains,
+        drained: false,
+    };
+    generator.open();
+    for _ in 0..1 + generator.random.below(6) {
+        generator.window();
+        if generator.drained {
+            break;
+        }
+        generator.act();
+    }
+    Program { ring, steps: generator.steps }
+}
+
+fn ring(random: &mut Random) -> RingShape {
+    let entries = random.pick(&[8, 16]);
+    let overflows = random.one_in(6);
+    RingShape {
+        mode: random.pick(&[Mode::Interrupt, Mode::Deferred]),
+        entries,
+        cq_entries: if overflows { entries } else { 64 },
+        submit_all: random.one_in(4),
+    }
+}
+
+#[derive(Debug)]
+struct Generator {
+    random: Random,
+    topics: Vec<Topic>,
+    entries: u32,
+    steps: Vec<Step>,
+    /// The last name that was given.
+    named: u16,
+    has_files: bool,
+    has_buffers: bool,
+    /// Directions of streams that somebody may wait for, and the request that does.
+    waiting: BTreeMap<Thing, u16>,
+    /// What requests behind a waiting one will touch, whenever that ends.
+    held: BTreeSet<Thing>,
+    /// Whether there are drains at all. Then there is no SEND_ZC: Linux 6.18 counts the notification that such a
+    /// request is given when it is read as one more request before it, and its drain waits for ever.
+    drains: bool,
+    /// A drain may hold everything from now on.
+    drained: bool,
+}
+
+impl Generator {
+    /// Registers what the topics need.
+    fn open(&mut self) {
+        let needs_files = self.topics.contains(&Topic::Slots) || self.random.one_in(3);
+        if needs_files && !self.random.one_in(10) {
+            self.steps.push(Step::Register(Registration::Files));
+            self.has_files = true;
+            if self.random.one_in(4) {
+                let range = Registration::AllocRange { from: 4, len: self.random.pick(&[2, 4, 0, 9]) };
+                self.steps.push(Step::Register(range));
+            }
+        }
+        if self.random.one_in(3) {
+            self.steps.push(Step::Register(Registration::Buffers));
+            self.has_buffers = true;
+        }
+        if self.topics.contains(&Topic::Buffers) {
+            for group in [GROUPS[2], GROUPS[3]] {
+                let ring = Registration::BufferRing {
+                    group,
+                    incremental: group == GROUPS[3] && self.random.one_in(2),
+                };
+                self.steps.push(Step::Register(ring));
+            }
+        }
+        // Who polls the eventfd as well would see each signal as it comes, and how many there are is not promised.
+        if self.random.one_in(8) && !self.topics.contains(&Topic::Polls) {
+            self.steps.push(Step::Register(Registration::Eventfd { only_async: false }));
+        }
+    }
+
+    /// What is pushed, submitted and settled together.
+    fn window(&mut self) {
+        let room = self.entries - 1;
+        let (mut taken, mut pushed, mut alone) = (BTreeSet::new(), 0, false);
+        for _ in 0..1 + self.random.below(4) {
+            let longest = u32::min(room - pushed, 5);
+            if longest == 0 || alone {
+                break;
+            }
+            let len = if self.random.one_in(2) { 1 } else { 1 + self.random.below(longest.into()) };
+            let (chain, touch) = self.chain(len, pushed == 0, &taken);
+            if chain.is_empty() {
+                continue;
+            }
+            alone = touch.alone;
+            taken.extend(touch.things);
+            pushed += u32::try_from(chain.len()).unwrap_or_default();
+            self.steps.extend(chain.into_iter().map(Step::Push));
+        }
+        self.steps.push(Step::Submit);
+        if pushed > 1 && self.random.one_in(8) {
+            // A refused entry leaves what is behind it in the queue.
+            self.steps.push(Step::Submit);
+        }
+        self.steps.push(Step::Settle);
+    }
+
+    /// Requests that are linked, if they touch nothing that is taken.
+    fn chain(&mut self, len: u64, may_be_alone: bool, taken: &BTreeSet<Thing>) -> (Vec<Request>, Touch) {
+        let (mut chain, mut all) = (Vec::<Request>::new(), Touch::default());
+        // What the chain may wait for, and which request does.
+        let mut waits: Vec<(Thing, u16)> = Vec::new();
+        let (mut may_wait, mut held) = (false, BTreeSet::new());
+        for place in 0..len {
+            let op = self.operation(place > 0);
+            let touch = Touch::of(&op);
+            let is_free = touch.things.iter().all(|thing| {
+                !taken.contains(thing) && !self.held.contains(thing) && !self.waiting.contains_key(thing)
+            });
+            // Somebody who waits is woken by the first of several.
+            let wakes_once = place == 0 || touch.things.is_disjoint(&self.watched());
+            let alone_is_fine = !touch.alone || (may_be_alone && len == 1);
+            if !is_free || !wakes_once || !alone_is_fine {
+                continue;
+            }
+            self.named += 1;
+            waits.extend(touch.waiting().map(|thing| (thing, self.named)));
+            if may_wait {
+                held.extend(touch.things.iter().copied());
+            }
+            may_wait |= op.may_wait();
+            all.alone |= touch.alone;
+            all.things.extend(touch.things);
+            let request = Request { name: self.named, flags: self.flags(&op), op, tweak: self.tweak() };
+            chain.push(request);
+        }
+        let last = chain.len().saturating_sub(1);
+        for request in chain.iter_mut().take(last) {
+            request.flags |= self.random.pick(&[IOSQE_IO_LINK, IOSQE_IO_LINK, IOSQE_IO_HARDLINK]);
+        }
+        if self.random.one_in(40)
+            && let Some(request) = chain.last_mut()
+        {
+            request.flags |= IOSQE_IO_LINK;
+        }
+        let drains = chain.iter().any(|request| request.flags & IOSQE_IO_DRAIN != 0);
+        self.drained |= drains;
+        self.waiting.extend(waits);
+        self.held.extend(held);
+        (chain, all)
+    }
+
+    /// What those that wait are woken by.
+    fn watched(&self) -> BTreeSet<Thing> {
+        let ends = self.waiting.keys().filter_map(|thing| match thing {
+            Thing::Waiting(target) => Some(match *target {
+                Target::Reader(n) | Target::Writer(n) => Thing::Pipe(n),
+                Target::Near(n) | Target::Far(n) => Thing::Pair(n),
+                Target::Client | Target::Server => Thing::Tcp,
+                Target::Sender | Target::Mailbox => Thing::Datagrams,
+                Target::Event => Thing::Event,
+                _ => Thing::Listener,
+            }),
+            _ => None,
+        });
+        ends.collect()
+    }
+
+    fn operation(&mut self, is_linked_to: bool) -> Op {
+        let topic = if self.random.one_in(6) { Topic::Nops } else { self.random.pick(&self.topics) };
+        let (cancels, times) =
+            (!is_linked_to && self.random.one_in(10), is_linked_to && self.random.one_in(5));
+        let mut operations = Operations {
+            random: &mut self.random,
+            named: self.named,
+            has_files: self.has_files,
+            has_buffers: self.has_buffers,
+        };
+        match (cancels, times) {
+            (true, _) => operations.cancel(),
+            (_, true) => operations.link_timeout(),
+            _ => match operations.of(topic) {
+                Op::SendZc { at, len } if self.drains => Op::Send { at, len, msg_flags: 0 },
+                op => op,
+            },
+        }
+    }
+
+    fn flags(&mut self, op: &Op) -> u8 {
+        let mut flags = 0;
+        let multishot = matches!(
+            op,
+            Op::ReadMany { .. }
+                | Op::RecvMany { .. }
+                | Op::Accept { multishot: true, .. }
+                | Op::PollAdd { multishot: true, .. }
+        );
+        if self.random.one_in(9) && !multishot {
+            flags |= IOSQE_ASYNC;
+        }
+        if self.random.one_in(14) {
+            flags |= IOSQE_CQE_SKIP_SUCCESS;
+        }
+        if self.drains && self.random.one_in(8) {
+            flags |= IOSQE_IO_DRAIN;
+        }
+        flags
+    }
+
+    fn tweak(&mut self) -> Tweak {
+        if !self.random.one_in(40) {
+            return Tweak::Nothing;
+        }
+        self.random.pick(&[
+            Tweak::Ioprio(1),
+            Tweak::BufIndex(9),
+            Tweak::FileIndex(77),
+            Tweak::OpFlags(1 << 30),
+            Tweak::Addr3(1),
+            Tweak::Off(3),
+            Tweak::Personality(5),
+            Tweak::ExtraFlags(0x80),
+            Tweak::ExtraFlags(0x20),
+            Tweak::ExtraFlags(0x01),
+        ])
+    }
+
+    /// What the program does by itself between two windows.
+    fn act(&mut self) {
+        for _ in 0..self.random.below(4) {
+            let waited_for: Vec<Target> = self
+                .waiting
+                .keys()
+                .filter_map(|thing| match thing {
+                    Thing::Waiting(target) => Some(*target),
+                    _ => None,
+                })
+                .collect();
+            let helps = !waited_for.is_empty() && !self.random.one_in(4);
+            let target = if helps { self.random.pick(&waited_for) } else { self.any_stream() };
+            self.act_on(target);
+            self.steps.push(Step::Settle);
+        }
+        if self.random.one_in(6) && !self.waiting.is_empty() {
+            self.cancel_one();
+        }
+    }
+
+    fn act_on(&mut self, target: Target) {
+        let len = self.random.pick(&[1, 5, 20, 64, 64, 200]);
+        let step = match (target, self.random.below(12)) {
+            (Target::Listener, 0..11) => Step::Dial,
+            (_, 0) => Step::CloseOwn(other_end(target)),
+            (Target::Near(_) | Target::Far(_) | Target::Client | Target::Server, 1) => {
+                Step::ShutdownOwn(other_end(target), self.random.pick(&[0, 1, 2]))
+            }
+            (Target::Writer(_), _) => Step::Take { at: other_end(target), len: 4096 },
+            (_, 2) => Step::Take { at: target, len: 4096 },
+            (Target::Event, _) => Step::Feed { at: Target::Event, len: 8 },
+            _ => Step::Feed { at: other_end(target), len },
+        };
+        self.steps.push(step);
+    }
+
+    fn any_stream(&mut self) -> Target {
+        let n = u8::try_from(self.random.below(2)).unwrap_or_default();
+        self.random.pick(&[
+            Target::Reader(n),
+            Target::Writer(n),
+            Target::Near(n),
+            Target::Far(n),
+            Target::Server,
+            Target::Client,
+            Target::Mailbox,
+            Target::Listener,
+        ])
+    }
+
+    /// Cancels somebody who waits, so that its direction is free again.
+    fn cancel_one(&mut self) {
+        let waiting: Vec<(Thing, u16)> = self.waiting.iter().map(|(thing, name)| (*thing, *name)).collect();
+        let (thing, name) = self.random.pick(&waiting);
+        if self.random.one_in(2) {
+            self.steps.push(Step::Register(Registration::SyncCancel { of: name }));
+        } else {
+            self.named += 1;
+            let op = Op::Cancel { key: super::program::Key::Name(name), all: false };
+            self.steps.push(Step::Push(Request { name: self.named, flags: 0, op, tweak: Tweak::Nothing }));
+            self.steps.push(Step::Submit);
+        }
+        self.steps.push(Step::Settle);
+        self.waiting.remove(&thing);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use annulus::abi::OPCODES;
+
+    use super::*;
+    use crate::programs::compare::requests;
+
+    /// Opcodes that no program asks for on purpose: their things are not among those of programs, or nothing
+    /// but a device has them. They come by number, without arguments.
+    const ONLY_BY_NUMBER: [&str; 23] = [
+        "SYNC_FILE_RANGE",
+        "MADVISE",
+        "OPENAT2",
+        "EPOLL_CTL",
+        "EPOLL_WAIT",
+        "FSETXATTR",
+        "SETXATTR",
+        "FGETXATTR",
+        "GETXATTR",
+        "URING_CMD",
+        "URING_CMD128",
+        "SENDMSG_ZC",
+        "WAITID",
+        "FUTEX_WAIT",
+        "FUTEX_WAKE",
+        "FUTEX_WAITV",
+        "BIND",
+        "LISTEN",
+        "RECV_ZC",
+        "READV_FIXED",
+        "WRITEV_FIXED",
+        "PIPE",
+        "NOP128",
+    ];
+
+    #[test]
+    fn every_other_opcode_is_asked_for_in_some_program() {
+        let programs: Vec<Program> = (0..3000).map(generate).collect();
+        let asked: BTreeSet<u8> = programs
+            .iter()
+            .flat_map(requests)
+            .filter(|request| !matches!(request.op, Op::Raw { .. }))
+            .map(|request| request.op.opcode())
+            .collect();
+        let missing = OPCODES.iter().filter(|info| !asked.contains(&info.number)).map(|info| info.name);
+        let missing: BTreeSet<&str> = missing.collect();
+        let unasked: BTreeSet<&str> = ONLY_BY_NUMBER.into_iter().collect();
+        assert_eq!(missing, unasked);
+    }
+
+    #[test]
+    fn every_name_is_given_once() {
+        for program in (0..500).map(generate) {
+            let names: Vec<u16> = requests(&program).map(|request| request.name).collect();
+            let distinct: BTreeSet<u16> = names.iter().copied().collect();
+            assert_eq!(names.len(), distinct.len(), "{program:?}");
+        }
+    }
+}
