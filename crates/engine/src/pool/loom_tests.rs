@@ -63,6 +63,8 @@ struct Model {
     ran: [AtomicUsize; 3],
     inside: AtomicUsize,
     sequence: AtomicUsize,
+    /// Open once job 1 has run. Job 2 waits for it.
+    gate: (sync::Mutex<bool>, sync::Condvar),
 }
 
 impl Model {
@@ -72,6 +74,7 @@ impl Model {
             ran: std::array::from_fn(|_| AtomicUsize::new(0)),
             inside: AtomicUsize::new(0),
             sequence: AtomicUsize::new(0),
+            gate: (sync::Mutex::new(false), sync::Condvar::new()),
         })
     }
 
@@ -90,6 +93,17 @@ impl Model {
         let start = |worker| self.start(worker);
         let mut job = self.handover.first(worker, &start);
         while let Some(number) = job {
+            match number {
+                1 => {
+                    *sync::lock(&self.gate.0) = true;
+                    self.gate.1.notify_all();
+                }
+                2 => {
+                    let open = sync::lock(&self.gate.0);
+                    drop(sync::wait_while(open, &self.gate.1, FOREVER, |open| !*open));
+                }
+                _ => {}
+            }
             self.ran[number].fetch_add(1, SeqCst);
             job = self.handover.after(worker, &start, |()| ());
         }
@@ -134,6 +148,20 @@ fn every_job_runs_once_when_workers_start_each_other() {
         model.finish();
         assert_eq!(model.ran(), [1, 1, 1]);
     });
+}
+
+#[test]
+fn a_job_that_blocks_does_not_keep_those_behind_it_from_running() {
+    for jobs in [&[2, 1][..], &[0, 2, 1]] {
+        check(2, move || {
+            let model = Model::new(2, FOREVER);
+            for &job in jobs {
+                model.push(job, None);
+            }
+            model.finish();
+            assert_eq!(model.ran(), [jobs.len() - 2, 1, 1]);
+        });
+    }
 }
 
 #[test]
