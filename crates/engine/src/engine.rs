@@ -186,6 +186,7 @@ unsafe impl Backend for Engine {
         let (submitted, mut state) = self.submit(state, to_submit, flags, vouched)?;
         if !flags.contains(EnterFlags::GETEVENTS) || submitted != to_submit {
             state.settle_up(&self.ring);
+            state.see_to_background(&self.ring);
             return Ok(submitted);
         }
         if self.ring.setup.contains(SetupFlags::DEFER_TASKRUN) {

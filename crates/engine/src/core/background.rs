@@ -37,9 +37,9 @@ pub(super) struct Background {
 
 impl State {
     /// Makes sure that somebody sees to what is expected when nobody waits.
-    pub(super) fn see_to_background(&mut self, ring: &Ring) {
-        if self.turnstile.leader != Leader::Nobody || self.background.leaving || !self.wants_background(ring)
-        {
+    pub(crate) fn see_to_background(&mut self, ring: &Ring) {
+        let is_idle = self.turnstile.leader != Leader::Nobody || !self.is_expecting();
+        if is_idle || self.background.leaving || !self.wants_background(ring) {
             return;
         }
         if self.background.thread.is_none() {
@@ -136,7 +136,6 @@ fn serve<'a>(ring: &'a Arc<Ring>, mut state: Locked<'a>) -> Locked<'a> {
     state.turnstile.leader = Leader::Nobody;
     state.background.sent_away = false;
     state.take_events(&events);
-    state.flush_backlog();
     state.catch_up(ring);
     state.settle_up(ring);
     ring.turn.notify_all();

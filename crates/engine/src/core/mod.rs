@@ -208,11 +208,12 @@ impl Ring {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Does something with the state and then tells those whom its completions concern.
+    /// Does something with the state and then tells those whom its completions concern, or who see to what is left.
     pub(crate) fn with<T>(&self, work: impl FnOnce(&mut State) -> T) -> T {
         let mut state = self.lock();
         let result = work(&mut state);
         state.settle_up(self);
+        state.see_to_background(self);
         result
     }
 }

@@ -84,9 +84,6 @@ impl State {
             }
             self.turnstile.news(ring, self.rings.cq.waiting());
         }
-        if self.is_expecting() {
-            self.see_to_background(ring);
-        }
     }
 
     /// Posts the tags of files and buffers that nothing refers to any more.

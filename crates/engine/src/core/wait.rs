@@ -102,9 +102,7 @@ impl Ring {
         if state.turnstile.followers > 0 {
             self.turn.notify_all();
         }
-        if state.is_expecting() {
-            state.see_to_background(self);
-        }
+        state.see_to_background(self);
         // What came at the last moment counts more than the reason for giving up.
         if state.rings.cq.waiting() > 0 { Ok(()) } else { outcome }
     }
@@ -162,6 +160,9 @@ impl State {
     /// The monotonic time, and how long a thread may wait: until its own deadline or the next of the ring's.
     fn time_left(&self, wait: &Wait, waiting: u32) -> Result<(u64, Option<Duration>), Errno> {
         let world = &*self.env.world;
+        if !self.again.is_empty() {
+            return Ok((0, Some(Duration::ZERO)));
+        }
         if wait.deadline.is_none() && wait.min_wait.is_none() && !self.clocks.has_deadline() {
             return Ok((0, None));
         }
