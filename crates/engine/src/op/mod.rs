@@ -9,8 +9,10 @@
 //! core does it.
 
 mod control;
+mod net;
 mod nop;
 mod poll;
+mod provide;
 mod rw;
 #[cfg(test)]
 mod testing;
@@ -22,6 +24,7 @@ use annulus_abi::{CqeFlags, OpTraits, OpcodeInfo, Sqe, SqeFlags};
 use rustix::io::Errno;
 
 pub(crate) use control::{Control, Criteria, Message, PollRemove, Timeout, TimeoutRemove, nanoseconds};
+pub(crate) use net::Transfer;
 pub(crate) use nop::Nop;
 pub(crate) use poll::Poll;
 pub(crate) use rw::ReadWrite;
@@ -37,6 +40,8 @@ pub(crate) enum Op {
     Nop(Nop),
     /// `POLL_ADD`.
     Poll(Poll),
+    /// `RECV` and `SEND`.
+    Transfer(Transfer),
     /// What concerns other requests, or time: the core carries it out itself.
     Control(Control),
     /// Reads and writes.
@@ -55,6 +60,7 @@ impl Op {
             Self::Nop(nop) => nop.attempt(cx),
             Self::Poll(poll) => poll.attempt(cx),
             Self::ReadWrite(operation) => operation.attempt(cx),
+            Self::Transfer(transfer) => transfer.attempt(cx),
             Self::Other(operation) => operation.attempt(cx),
             Self::Control(_) | Self::Void => {
                 unreachable!("the core attempts only what is an operation of its own")
@@ -73,7 +79,7 @@ impl Op {
             Self::Other(operation) => operation.block(world, fd, interrupt),
             Self::ReadWrite(operation) => operation.block(world, fd, interrupt),
             Self::Poll(poll) => poll.block(world, fd),
-            Self::Nop(_) | Self::Control(_) | Self::Void => {
+            Self::Nop(_) | Self::Transfer(_) | Self::Control(_) | Self::Void => {
                 unreachable!("this operation never asks for a worker")
             }
         }
@@ -84,7 +90,9 @@ impl Op {
         match self {
             Self::Other(operation) => operation.settle(cx, result),
             Self::ReadWrite(operation) => operation.settle(cx, result),
-            Self::Nop(_) | Self::Poll(_) | Self::Control(_) | Self::Void => Step::Done(Outcome::from(result)),
+            Self::Nop(_) | Self::Poll(_) | Self::Transfer(_) | Self::Control(_) | Self::Void => {
+                Step::Done(Outcome::from(result))
+            }
         }
     }
 
@@ -93,6 +101,7 @@ impl Op {
         match self {
             Self::Other(operation) => operation.abandon(cx),
             Self::ReadWrite(operation) => operation.abandon(cx),
+            Self::Transfer(transfer) => transfer.abandon(cx),
             Self::Nop(_) | Self::Poll(_) | Self::Control(_) | Self::Void => {}
         }
     }
@@ -102,6 +111,7 @@ impl Op {
         match self {
             Self::Other(operation) => operation.progress(),
             Self::ReadWrite(operation) => operation.progress(),
+            Self::Transfer(transfer) => transfer.progress(),
             Self::Nop(_) | Self::Poll(_) | Self::Control(_) | Self::Void => 0,
         }
     }
@@ -331,6 +341,10 @@ pub(crate) fn prepare(sqe: &Sqe, cx: &mut Prepare<'_>) -> Result<Op, Errno> {
         | abi::IORING_OP_READV_FIXED
         | abi::IORING_OP_WRITEV_FIXED
         | abi::IORING_OP_READ_MULTISHOT => ReadWrite::prepare(sqe, cx).map(Op::ReadWrite),
+        abi::IORING_OP_PROVIDE_BUFFERS | abi::IORING_OP_REMOVE_BUFFERS => {
+            provide::Provide::prepare(sqe, cx).map(|op| Op::Other(Box::new(op)))
+        }
+        opcode if net::has(opcode) => net::prepare(sqe, cx),
         _ => Control::prepare(sqe, cx).map(Op::Control),
     }
 }
