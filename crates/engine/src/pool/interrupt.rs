@@ -276,7 +276,7 @@ pub(super) fn let_interrupts_in() {
 }
 
 /// The signal of this process's interrupts, with its handler installed. `None` if the program handles all.
-fn signal() -> Option<c_int> {
+pub(super) fn signal() -> Option<c_int> {
     static CHOSEN: OnceLock<Option<c_int>> = OnceLock::new();
     *CHOSEN.get_or_init(|| {
         let chosen = (libc::SIGRTMIN()..libc::SIGRTMAX()).rev().find(|&signal| claim(signal));
