@@ -10,7 +10,7 @@ use annulus_abi::{Sqe, SqeFlags};
 use rustix::io::Errno;
 
 use crate::files::File;
-use crate::op::{Context, Control, Interest, Op, Outcome, Step, Tables, Turn};
+use crate::op::{Context, Control, Interest, Op, Outcome, Step, Tables, Turn, Work};
 use crate::pool::Ticket;
 use crate::world::{Vouched, World};
 
@@ -71,6 +71,8 @@ pub(crate) enum Stage {
     Armed(Armed),
     /// A worker has it, or will.
     Working(Ticket),
+    /// Its transfer goes on by itself; a worker does it if it cannot.
+    Started(Work),
     /// It waits for a time, or for completions.
     Timing,
     /// It had its turn and is to be attempted again after others.

@@ -101,3 +101,42 @@ fn a_cancelled_request_ends_and_so_does_a_linked_one() {
     results.sort_unstable();
     assert_eq!(results, [(1, ECANCELED), (2, ETIME), (3, ECANCELED), (4, 0)]);
 }
+
+#[test]
+fn reads_past_the_page_cache_go_on_together() {
+    use std::os::unix::fs::OpenOptionsExt;
+    let folder = tempfile::tempdir_in("/var/tmp").expect("a folder");
+    let path = folder.path().join("data");
+    let bytes: Vec<u8> = (0..64 * 4096_u32).map(|n| u8::try_from(n / 4096).expect("below 64")).collect();
+    std::fs::write(&path, &bytes).expect("it is written");
+    let file = std::fs::OpenOptions::new().read(true).custom_flags(libc::O_DIRECT).open(&path);
+    let file = file.expect("the file system takes O_DIRECT");
+    for flags in [SetupFlags::empty(), SetupFlags::SINGLE_ISSUER | SetupFlags::DEFER_TASKRUN] {
+        let params = Params { flags: flags.bits(), ..Params::default() };
+        let engine = Engine::new(64, params).expect("an engine");
+        let mut ring: IoUring = IoUring::from_backend(Box::new(engine)).expect("a ring of ordinary entries");
+        let mut memory = vec![0_u8; 65 * 4096];
+        let start = memory.as_ptr().align_offset(4096);
+        for block in 0..64 {
+            let buffer = &mut memory[start + block * 4096..][..4096];
+            let read = opcode::Read::new(types::Fd(file.as_raw_fd()), buffer.as_mut_ptr(), 4096);
+            let entry = read.offset(4096 * u64::try_from(63 - block).expect("small")).build();
+            push(&mut ring, entry, u64::try_from(block).expect("small"));
+        }
+        ring.submit_and_wait(64).expect("it waits");
+        let mut results = results(&mut ring);
+        results.sort_unstable();
+        assert_eq!(results, (0..64).map(|n| (n, 4096)).collect::<Vec<_>>(), "{flags:?}");
+        for block in 0..64_u8 {
+            let got = &memory[start + usize::from(block) * 4096..][..4096];
+            assert!(got.iter().all(|byte| *byte == 63 - block), "block {block}");
+        }
+        // In flight when the ring goes: nothing is written afterwards.
+        let read = opcode::Read::new(types::Fd(file.as_raw_fd()), memory[start..].as_mut_ptr(), 64 * 4096);
+        push(&mut ring, read.offset(0).build(), 64);
+        ring.submit().expect("it submits");
+        drop(ring);
+        memory.fill(0xee);
+        assert!(memory.iter().all(|byte| *byte == 0xee));
+    }
+}

@@ -54,7 +54,8 @@ impl State {
     /// `EALREADY`: it ends by itself. `ENOENT`: it has not begun.
     pub(super) fn cancel_one(&mut self, key: Key) -> Result<(), Errno> {
         match &self.requests[key.0 as usize].stage {
-            Stage::Ready => Err(Errno::NOENT),
+            // What a device does cannot be found either, as in the kernel.
+            Stage::Ready | Stage::Started(_) => Err(Errno::NOENT),
             Stage::Armed(_) | Stage::Again | Stage::Timing => {
                 self.end_cancelled(key);
                 Ok(())
@@ -110,7 +111,9 @@ impl State {
 
     fn is_meant(&self, request: &Request, criteria: &Criteria, file: &FileRef) -> bool {
         // Linked timeouts belong to their target; what has not begun cannot be found.
-        if matches!(request.stage, Stage::Ready) || request.opcode == IORING_OP_LINK_TIMEOUT {
+        if matches!(request.stage, Stage::Ready | Stage::Started(_))
+            || request.opcode == IORING_OP_LINK_TIMEOUT
+        {
             return false;
         }
         let flags = criteria.flags;

@@ -93,6 +93,7 @@ impl State {
                 Step::Silent => return self.end_silently(key, false),
                 Step::Wait(interest) => return self.arm(key, interest),
                 Step::Block(work) => return self.give_to_worker(key, work),
+                Step::Start(direct, work) => return self.start_transfer(key, &direct, work),
                 Step::More(outcome) => {
                     if !self.has_room() {
                         // The completion goes to the backlog, and as nobody may be there to take it, it is the last.

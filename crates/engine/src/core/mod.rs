@@ -22,6 +22,7 @@ mod sqpoll;
 mod submit;
 mod teardown;
 mod time;
+mod transfer;
 mod wait;
 mod watch;
 mod work;
@@ -103,6 +104,8 @@ pub(crate) struct State {
     watches: Watches,
     /// Requests that had their turn and are to be attempted again.
     again: VecDeque<Key>,
+    /// Requests whose transfer goes on by itself.
+    transfers: usize,
     backlog: Backlog,
     notices: Notices,
     turnstile: Turnstile,
@@ -171,6 +174,7 @@ impl Ring {
                 clocks: Clocks::default(),
                 watches: Watches::default(),
                 again: VecDeque::new(),
+                transfers: 0,
                 backlog: Backlog::default(),
                 notices: Notices::default(),
                 turnstile: Turnstile::default(),
@@ -249,6 +253,6 @@ impl State {
 
     /// Whether something may happen without the program's doing that somebody has to see to.
     fn is_expecting(&self) -> bool {
-        !self.watches.is_empty() || self.clocks.has_deadline() || !self.again.is_empty()
+        !self.watches.is_empty() || self.transfers > 0 || self.clocks.has_deadline() || !self.again.is_empty()
     }
 }

@@ -13,7 +13,13 @@ impl State {
     pub(super) fn take_events(&mut self, events: &[Event]) {
         let mut concerned = Vec::new();
         for event in events {
-            self.watches.concerned(event.token, event.ready, &mut concerned);
+            match *event {
+                Event::Ready { token, ready } => self.watches.concerned(token, ready, &mut concerned),
+                Event::Done { token, result } => {
+                    self.take_transferred(token, result);
+                    continue;
+                }
+            }
             for (key, ready) in concerned.drain(..) {
                 // An earlier one of the same event may have ended it, or taken its place.
                 let Some(request) = self.requests.get_mut(key.0 as usize) else { continue };
@@ -28,7 +34,7 @@ impl State {
 
     /// Takes what is ready at this moment, without waiting.
     pub(super) fn look(&mut self) {
-        if self.watches.is_empty() {
+        if self.watches.is_empty() && self.transfers == 0 {
             return;
         }
         let mut events = std::mem::take(&mut self.events);

@@ -29,6 +29,8 @@ pub(crate) fn tear_down(ring: &Arc<Ring>) -> bool {
         // It does nothing that could panic unnoticed; its end is all that counts.
         let _ = thread.join();
     }
+    // From here on no device writes into the program's memory.
+    ring.world.finish();
     let ended = ring.pool.wait_owner(ring.id, STUCK_AFTER);
     if !ended {
         tracing::error!("a system call of a worker does not return; the ring that it belongs to is leaked");

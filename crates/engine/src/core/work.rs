@@ -3,6 +3,7 @@
 //! The operation stays in the table until its job starts, so that a job that was taken back in time has nothing; while
 //! the job runs it has the operation, and nobody else can touch it.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
@@ -154,7 +155,12 @@ impl Ring {
 fn run(ring: &Arc<Ring>, key: Key, generation: u32, interrupt: &Interrupt) {
     let handed_out = ring.lock().hand_out(key, generation);
     let Some((mut op, fd)) = handed_out else { return };
-    let result = op.block(&*ring.world, fd, interrupt);
+    let made = catch_unwind(AssertUnwindSafe(|| op.block(&*ring.world, fd, interrupt)));
+    // A request that was lost would be waited for without end.
+    let result = made.unwrap_or_else(|_| {
+        tracing::error!("an operation panicked; its request ends with EIO");
+        Err(Errno::IO)
+    });
     ring.bring(key, generation, Brought::Result { op, result });
 }
 

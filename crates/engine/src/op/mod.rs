@@ -32,7 +32,7 @@ pub(crate) use rw::ReadWrite;
 use crate::buffers::{Groups, Registered};
 use crate::files::{FileTable, Hints, Retired, RingTest};
 use crate::pool::{Interrupt, Lane};
-use crate::world::{ReadySet, Vouched, World};
+use crate::world::{Direct, ReadySet, Vouched, World};
 
 /// An operation, ready to be attempted. Those that matter for speed stand here by value, the rest is boxed.
 pub(crate) enum Op {
@@ -131,6 +131,8 @@ pub(crate) enum Step {
     Wait(Interest),
     /// Only a thread that may block can do it: [`Operation::block`], then [`Operation::settle`].
     Block(Work),
+    /// It can go on by itself; [`Operation::settle`] with its result. If it cannot, as [`Step::Block`].
+    Start(Direct, Work),
     /// Over, without any completion of its own.
     Silent,
 }

@@ -11,6 +11,7 @@
 //! - errors are errnos as the kernel's io_uring would put them into `res`.
 
 mod clock;
+mod direct;
 mod elements;
 mod files;
 pub(crate) mod host;
@@ -20,6 +21,7 @@ mod sockets;
 mod transfer;
 
 pub(crate) use clock::{Clock, ClockId};
+pub(crate) use direct::{Direct, DirectIo};
 pub(crate) use elements::Elements;
 pub(crate) use files::{FileKind, Files};
 pub(crate) use host::Host;
@@ -33,7 +35,7 @@ pub(crate) use transfer::{CURRENT, Direction, Status, Transfer};
 
 /// The outside as the engine sees it.
 pub(crate) trait World:
-    Files + Memory + Clock + Readiness + Sockets + Transfer + std::fmt::Debug + Send + Sync
+    DirectIo + Files + Memory + Clock + Readiness + Sockets + Transfer + std::fmt::Debug + Send + Sync
 {
 }
 

@@ -8,13 +8,23 @@ use rustix::io::Errno;
 /// Bits of poll(2) and epoll_ctl(2), which are the same: `POLLIN`, `POLLOUT`, `POLLERR`, ...
 pub(crate) type ReadySet = u32;
 
-/// What became ready.
+/// What happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Event {
-    /// What it was armed with.
-    pub(crate) token: u64,
-    /// Which of the bits.
-    pub(crate) ready: ReadySet,
+pub(crate) enum Event {
+    /// A descriptor became ready.
+    Ready {
+        /// What it was armed with.
+        token: u64,
+        /// Which of the bits.
+        ready: ReadySet,
+    },
+    /// A transfer that went on by itself has ended ([`DirectIo`](super::DirectIo)).
+    Done {
+        /// What it was started with.
+        token: u64,
+        /// Bytes, or a negated errno.
+        result: i32,
+    },
 }
 
 /// A set of descriptors that are watched. Edge-triggered: what was told is not told again until it changes;

@@ -23,7 +23,7 @@ use self::memory::Memory;
 use super::{Context, Interest, Operation, Outcome, Prepare, Step, Turn, Work};
 use crate::buffers::{Buffer, MAX_TRANSFER, Picked};
 use crate::pool::{Interrupt, Lane};
-use crate::world::{CURRENT, Direction, FileKind, ReadySet, Span, World};
+use crate::world::{CURRENT, Direct, Direction, FileKind, ReadySet, Span, World};
 
 /// What a read waits for.
 const READABLE: ReadySet = PollFlags::IN.bits() as ReadySet;
@@ -63,6 +63,8 @@ enum Tried {
     Failed(Errno),
     NotReady,
     Blocks(Work),
+    /// Direct I/O: it may go on by itself.
+    Direct,
 }
 
 impl ReadWrite {
@@ -157,7 +159,7 @@ impl ReadWrite {
         match cx.world.status(cx.fd) {
             Ok(status) if status.direct => {
                 let kind = cx.world.kind(cx.fd).ok()?;
-                (kind.is_bounded() && !self.must_not_wait()).then(|| Tried::Blocks(bounded(None)))
+                (kind.is_bounded() && !self.must_not_wait()).then_some(Tried::Direct)
             }
             Ok(_) => {
                 cx.tables.hints.learn_buffered(cx.fd);
@@ -320,7 +322,18 @@ impl ReadWrite {
             Tried::Failed(errno) => Step::Done(Outcome::failure(errno)),
             Tried::NotReady => Step::Wait(Interest::file(self.interest())),
             Tried::Blocks(work) => Step::Block(work),
+            Tried::Direct => Step::Block(bounded(None)),
         }
+    }
+
+    /// Direct I/O goes on by itself, if nothing about it is unusual.
+    fn step_of_direct(&self, cx: &Context<'_>, span: Span) -> Step {
+        let is_plain = self.flags == 0 && self.priority == 0 && self.done == 0 && self.offset != CURRENT;
+        if !is_plain {
+            return Step::Block(bounded(None));
+        }
+        let direct = Direct { direction: self.direction, fd: cx.fd, span, offset: self.offset };
+        Step::Start(direct, bounded(None))
     }
 
     fn try_span(&mut self, cx: &mut Context<'_>, span: Span) -> Step {
@@ -329,8 +342,10 @@ impl ReadWrite {
         {
             return self.step(tried, span.len());
         }
-        let tried = self.try_inline(cx, &[span], span.len());
-        self.step(tried, span.len())
+        match self.try_inline(cx, &[span], span.len()) {
+            Tried::Direct => self.step_of_direct(cx, span),
+            tried => self.step(tried, span.len()),
+        }
     }
 
     fn try_list(&mut self, cx: &mut Context<'_>, list: &[Span]) -> Step {
@@ -366,7 +381,8 @@ impl ReadWrite {
                 cx.tables.groups.put_back(picked);
                 Step::Wait(Interest::file(self.interest()))
             }
-            Tried::Blocks(work) => {
+            Tried::Blocks(_) | Tried::Direct => {
+                let work = if let Tried::Blocks(work) = tried { work } else { bounded(None) };
                 // The worker does not hold the ring: nobody else must get this buffer.
                 self.picked = Some(Box::new(cx.tables.groups.keep(picked)));
                 Step::Block(work)

@@ -34,7 +34,9 @@ impl ReadWrite {
                     Tried::Moved(_) => Step::Done(Outcome::success(0)),
                     Tried::Failed(errno) => Step::Done(Outcome::failure(errno)),
                     // It is watched in any case: a worker never has it.
-                    Tried::NotReady | Tried::Blocks(_) => Step::Wait(Interest::file(self.interest())),
+                    Tried::NotReady | Tried::Blocks(_) | Tried::Direct => {
+                        Step::Wait(Interest::file(self.interest()))
+                    }
                 }
             }
         }

@@ -3,6 +3,7 @@
 //! Each trait of the world has its file here. None of them makes an io_uring call.
 
 mod clock;
+mod direct;
 mod files;
 mod memory;
 mod readiness;
@@ -12,6 +13,7 @@ mod transfer;
 
 use rustix::io::Errno;
 
+use self::direct::Aio;
 use self::readiness::Epoll;
 use super::World;
 
@@ -19,6 +21,7 @@ use super::World;
 #[derive(Debug)]
 pub(crate) struct Host {
     epoll: Epoll,
+    aio: Aio,
 }
 
 impl Host {
@@ -28,7 +31,7 @@ impl Host {
     ///
     /// `EMFILE`, `ENFILE`, `ENOMEM`: no descriptors for the set.
     pub(crate) fn new() -> Result<Self, Errno> {
-        Ok(Self { epoll: Epoll::new()? })
+        Ok(Self { epoll: Epoll::new()?, aio: Aio::default() })
     }
 }
 

@@ -13,6 +13,8 @@ use crate::world::{Event, Readiness, ReadySet};
 
 /// The token of the eventfd that ends a wait; no request has it.
 const WAKE: u64 = u64::MAX;
+/// The token of the eventfd that direct I/O tells.
+const TRANSFERS: u64 = u64::MAX - 1;
 /// Events taken by one call.
 const BATCH: usize = 64;
 
@@ -29,6 +31,11 @@ impl Epoll {
         let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
         epoll::add(&set, &wake, epoll::EventData::new_u64(WAKE), epoll::EventFlags::IN)?;
         Ok(Self { set, wake })
+    }
+
+    /// Takes the eventfd of direct I/O into the set.
+    pub(super) fn watch_transfers(&self, news: &OwnedFd) -> Result<(), Errno> {
+        epoll::add(&self.set, news, epoll::EventData::new_u64(TRANSFERS), epoll::EventFlags::IN)
     }
 
     /// epoll_pwait2(2), or epoll_pwait(2) with milliseconds where there is no such call (before Linux 5.11).
@@ -101,8 +108,10 @@ impl Readiness for Host {
             if event.u64 == WAKE {
                 // Somebody else may have read it first.
                 let _ = rustix::io::read(&self.epoll.wake, &mut [0; 8]);
+            } else if event.u64 == TRANSFERS {
+                self.aio.take(into);
             } else {
-                into.push(Event { token: event.u64, ready: event.events });
+                into.push(Event::Ready { token: event.u64, ready: event.events });
             }
         }
         Ok(())
