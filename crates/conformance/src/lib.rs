@@ -22,6 +22,7 @@
 //! ```
 
 pub mod cases;
+pub mod faulty;
 pub mod harness;
 pub mod model;
 pub mod programs;

@@ -30,6 +30,7 @@ pub use print::print;
 pub use program::{
     Key, Memory, Op, PATHS, Place, Program, Registration, Request, RingShape, Step, Target, Tweak, Wait,
 };
+pub use random::Random;
 pub use record::{Answer, Completion, Record};
 pub use run::{Pace, run};
 pub use shrink::shrink;

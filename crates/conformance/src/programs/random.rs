@@ -5,17 +5,17 @@
 
 /// A sequence of numbers that its seed determines.
 #[derive(Clone, Debug)]
-pub(super) struct Random(u64);
+pub struct Random(u64);
 
 impl Random {
     /// The sequence of this seed.
     #[must_use]
-    pub(super) const fn new(seed: u64) -> Self {
+    pub const fn new(seed: u64) -> Self {
         Self(seed)
     }
 
     /// The next number.
-    pub(super) const fn next(&mut self) -> u64 {
+    pub const fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut word = self.0;
         word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -28,7 +28,7 @@ impl Random {
     /// # Panics
     ///
     /// If `end` is 0.
-    pub(super) fn below(&mut self, end: u64) -> u64 {
+    pub fn below(&mut self, end: u64) -> u64 {
         assert!(end > 0, "nothing is below 0");
         self.next() % end
     }
@@ -38,14 +38,14 @@ impl Random {
     /// # Panics
     ///
     /// If there is none.
-    pub(super) fn between(&mut self, first: u16, last: u16) -> u16 {
+    pub fn between(&mut self, first: u16, last: u16) -> u16 {
         assert!(first <= last, "{first}..={last} is empty");
         let wide = self.below(u64::from(last - first) + 1);
         first + u16::try_from(wide).unwrap_or_default()
     }
 
     /// True once in `n` times.
-    pub(super) fn one_in(&mut self, n: u64) -> bool {
+    pub fn one_in(&mut self, n: u64) -> bool {
         self.below(n) == 0
     }
 
@@ -54,7 +54,7 @@ impl Random {
     /// # Panics
     ///
     /// If there are none.
-    pub(super) fn pick<T: Copy>(&mut self, of: &[T]) -> T {
+    pub fn pick<T: Copy>(&mut self, of: &[T]) -> T {
         assert!(!of.is_empty(), "nothing to pick from");
         let place = self.below(of.len() as u64);
         of[usize::try_from(place).unwrap_or_default()]

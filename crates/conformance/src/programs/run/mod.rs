@@ -154,7 +154,13 @@ impl Run<'_> {
 
     /// Hands over, and notes what was taken.
     fn submit(&mut self) -> i64 {
-        let outcome = self.rig.ring().submit();
+        let outcome = loop {
+            match self.rig.ring().submit() {
+                // Nothing was taken, and the same again is what there is to do.
+                Err(error) if settle::is_passing(&error) => continue,
+                outcome => break outcome,
+            }
+        };
         let left = self.rig.ring_mut().submission().len();
         let taken = self.queue.len().saturating_sub(left);
         let taken: Vec<_> = self.queue.drain(..taken).collect();

@@ -86,8 +86,9 @@ impl Run<'_> {
 
     /// Lets the back end post what is ready. Whether something came.
     fn look(&mut self) -> bool {
-        let looked = self.rig.ring().submitter().get_events();
-        if let Err(error) = looked {
+        if let Err(error) = self.rig.ring().submitter().get_events()
+            && !is_passing(&error)
+        {
             self.record.broken.push(format!("a look is refused: {error}"));
         }
         self.reap() > 0
@@ -100,10 +101,15 @@ impl Run<'_> {
         }
         let limit = Timespec::from(Duration::from_micros(microseconds));
         let args = SubmitArgs::new().timespec(&limit);
-        match self.rig.ring().submitter().wait_with_args(1, &args) {
-            Ok(()) => {}
-            Err(error) if [Some(libc::ETIME), Some(libc::EINTR)].contains(&error.raw_os_error()) => {}
-            Err(error) => self.record.broken.push(format!("a wait is refused: {error}")),
+        loop {
+            match self.rig.ring().submitter().wait_with_args(1, &args) {
+                Err(error) if is_passing(&error) => continue,
+                Err(error) if error.raw_os_error() != Some(libc::ETIME) => {
+                    self.record.broken.push(format!("a wait is refused: {error}"));
+                }
+                _ => {}
+            }
+            break;
         }
         !self.rig.ring_mut().completion().is_empty()
     }
@@ -200,4 +206,9 @@ impl Run<'_> {
             }
         }
     }
+}
+
+/// Whether a call is to be made again: a signal came, or memory or completions had to be waited for.
+pub(super) fn is_passing(error: &std::io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EINTR | libc::EAGAIN | libc::EBUSY))
 }
