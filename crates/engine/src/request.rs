@@ -6,11 +6,11 @@
 use std::os::fd::RawFd;
 use std::sync::Arc;
 
-use annulus_abi::{Sqe, SqeFlags};
+use annulus_abi::{OpTraits, Sqe, SqeFlags};
 use rustix::io::Errno;
 
 use crate::files::File;
-use crate::op::{Context, Control, Interest, Op, Outcome, Step, Tables, Turn, Work};
+use crate::op::{Context, Control, Interest, Op, Outcome, Step, Tables, Turn, Work, traits_of};
 use crate::pool::Ticket;
 use crate::world::{Vouched, World};
 
@@ -52,6 +52,24 @@ pub(crate) enum FileRef {
 }
 
 impl FileRef {
+    /// What an entry names: nothing if its opcode works on no file.
+    ///
+    /// # Errors
+    ///
+    /// `EBADF`: a negative number, or no file in the slot.
+    #[inline]
+    pub(crate) fn find(opcode: u8, flags: SqeFlags, fd: i32, tables: &Tables) -> Result<Self, Errno> {
+        if !traits_of(opcode).contains(OpTraits::NEEDS_FILE) {
+            Ok(Self::None)
+        } else if flags.contains(SqeFlags::FIXED_FILE) {
+            tables.files.get(fd).map(|file| Self::Held(Arc::clone(file)))
+        } else if fd < 0 {
+            Err(Errno::BADF)
+        } else {
+            Ok(Self::Plain(fd))
+        }
+    }
+
     /// Its number in the world; -1 for nothing.
     pub(crate) fn fd(&self) -> RawFd {
         match self {
@@ -90,13 +108,13 @@ pub(crate) struct Armed {
 
 impl Request {
     /// A request for an entry whose operation was prepared.
-    pub(crate) fn new(sqe: &Sqe, op: Op, vouched: Vouched) -> Self {
+    pub(crate) fn new(sqe: &Sqe, op: Op, file: FileRef, vouched: Vouched) -> Self {
         Self {
             user_data: sqe.user_data,
             opcode: sqe.opcode,
             flags: SqeFlags::from_bits_retain(sqe.flags),
             fd: sqe.fd,
-            file: FileRef::None,
+            file,
             op,
             stage: Stage::Ready,
             generation: 0,

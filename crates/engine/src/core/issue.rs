@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use annulus_abi::{CqeFlags, IORING_OP_POLL_ADD, OpTraits, SqeFlags};
+use annulus_abi::{CqeFlags, IORING_OP_POLL_ADD, SqeFlags};
 use rustix::io::Errno;
 
 use super::State;
 use crate::files::File;
-use crate::op::{Interest, Outcome, Step, Turn, Work, traits_of};
+use crate::op::{Interest, Outcome, Step, Tables, Turn, Work};
 use crate::pool::Lane;
 use crate::request::{Armed, FileRef, Request, Stage};
 use crate::scheduler::{Action, Key};
@@ -60,27 +60,13 @@ impl State {
         self.carry_on(key, step);
     }
 
-    /// Finds the file of a request that is not in the table yet.
-    #[inline]
-    pub(super) fn open_file(&self, request: &mut Request) -> Result<(), Errno> {
-        Self::resolve(request, &self.tables)
-    }
-
     /// Finds the file that an entry names: at the time of the first attempt, as in the kernel, so that a request
     /// may work on a file that the one before it in its chain has opened.
     #[inline]
-    pub(super) fn resolve(request: &mut Request, tables: &crate::op::Tables) -> Result<(), Errno> {
-        if !matches!(request.file, FileRef::None) || !traits_of(request.opcode).contains(OpTraits::NEEDS_FILE)
-        {
-            return Ok(());
+    pub(super) fn resolve(request: &mut Request, tables: &Tables) -> Result<(), Errno> {
+        if matches!(request.file, FileRef::None) {
+            request.file = FileRef::find(request.opcode, request.flags, request.fd, tables)?;
         }
-        request.file = if request.flags.contains(SqeFlags::FIXED_FILE) {
-            FileRef::Held(Arc::clone(tables.files.get(request.fd)?))
-        } else if request.fd < 0 {
-            return Err(Errno::BADF);
-        } else {
-            FileRef::Plain(request.fd)
-        };
         Ok(())
     }
 

@@ -1,11 +1,11 @@
 //! Taking entries from the submission queue.
 
-use annulus_abi::{OpTraits, OpcodeInfo, SetupFlags, SqRingFlags, Sqe, SqeFlags};
+use annulus_abi::{IORING_OP_LINK_TIMEOUT, OpTraits, OpcodeInfo, SetupFlags, SqRingFlags, Sqe, SqeFlags};
 use rustix::io::Errno;
 
 use super::State;
-use crate::op::{Op, Outcome, Prepare, Step, Turn, is_supported, prepare};
-use crate::request::Request;
+use crate::op::{Context, Op, Outcome, Prepare, Step, Turn, is_supported, prepare};
+use crate::request::{FileRef, Request};
 use crate::scheduler::{Kind, Scheduler};
 use crate::shared::Entry;
 use crate::world::Vouched;
@@ -69,62 +69,76 @@ impl State {
     /// Starts the request of an entry. The error says that the entry was bad; its completion is posted all the same.
     fn start(&mut self, entry: &Entry, vouched: Vouched) -> Result<(), Errno> {
         let sqe = &entry.sqe;
-        let unread = Self::read_flags(sqe).err();
-        let checked = unread.map_or_else(|| self.check(sqe), Err);
-        let wide = self.env.setup.contains(SetupFlags::SQE128);
-        let prepared = checked.and_then(|()| {
-            let extra = wide.then(|| self.rings.sq.extra(entry));
-            let mut cx = Prepare {
-                world: &*self.env.world,
-                vouched,
-                extra: extra.as_ref(),
-                iopoll: self.env.setup.contains(SetupFlags::IOPOLL),
-                wide_completions: self.env.setup.intersects(SetupFlags::CQE32 | SetupFlags::CQE_MIXED),
-            };
-            prepare(sqe, &mut cx)
-        });
         let flags = SqeFlags::from_bits_retain(sqe.flags);
-        let (op, mut refused) = match prepared {
-            Ok(op) => (op, None),
-            Err(errno) => (Op::Void, Some(errno)),
-        };
-        let mut request = Request::new(sqe, op, vouched);
-        let is_link_timeout = sqe.opcode == annulus_abi::IORING_OP_LINK_TIMEOUT;
+        let is_link_timeout = sqe.opcode == IORING_OP_LINK_TIMEOUT;
         if self.scheduler.is_idle() && !flags.intersects(Scheduler::TOLD) && !is_link_timeout {
-            match refused {
-                Some(errno) => self.post_last(&request, &Outcome::failure(errno)),
-                None => self.issue_fresh(request),
-            }
-        } else {
-            request.scheduled = true;
-            let kind = if is_link_timeout { Kind::LinkTimeout } else { Kind::Ordinary };
-            let key = self.insert(request);
-            match unread {
-                Some(errno) => self.scheduler.submit_unread(key, flags, kind, errno, &mut self.decisions),
-                None => refused = self.scheduler.submit(key, flags, kind, refused, &mut self.decisions),
-            }
-            self.act();
+            return match self.prepare(entry, vouched) {
+                Ok(op) => {
+                    self.issue_fresh(sqe, op, vouched);
+                    Ok(())
+                }
+                Err(Bad::Unread(errno) | Bad::Read(errno)) => {
+                    self.post(sqe.user_data, &Outcome::failure(errno));
+                    Err(errno)
+                }
+            };
         }
+        let kind = if is_link_timeout { Kind::LinkTimeout } else { Kind::Ordinary };
+        let (op, bad) = match self.prepare(entry, vouched) {
+            Ok(op) => (op, None),
+            Err(bad) => (Op::Void, Some(bad)),
+        };
+        let key = self.insert(Request { scheduled: true, ..Request::new(sqe, op, FileRef::None, vouched) });
+        let refused = match bad {
+            Some(Bad::Unread(errno)) => {
+                self.scheduler.submit_unread(key, flags, kind, errno, &mut self.decisions);
+                Some(errno)
+            }
+            Some(Bad::Read(errno)) => {
+                self.scheduler.submit(key, flags, kind, Some(errno), &mut self.decisions)
+            }
+            None => self.scheduler.submit(key, flags, kind, None, &mut self.decisions),
+        };
+        self.act();
         refused.map_or(Ok(()), Err)
     }
 
-    /// Attempts a request that nothing holds back. It gets a place in the table only if it does not end at once.
+    /// Makes an operation of an entry.
     #[inline]
-    fn issue_fresh(&mut self, mut request: Request) {
-        if request.control().is_none() && !request.flags.contains(SqeFlags::ASYNC) {
-            match self.open_file(&mut request) {
-                Err(errno) => return self.post_last(&request, &Outcome::failure(errno)),
-                Ok(()) => match request.attempt(&self.env.world, &mut self.tables, Turn::Inline) {
-                    Step::Done(outcome) => return self.post_last(&request, &outcome),
-                    step => {
-                        let key = self.admit(request);
-                        return self.carry_on(key, step);
-                    }
-                },
-            }
+    fn prepare(&self, entry: &Entry, vouched: Vouched) -> Result<Op, Bad> {
+        let sqe = &entry.sqe;
+        let info = read_flags(sqe).map_err(Bad::Unread)?;
+        self.check(sqe, info).map_err(Bad::Read)?;
+        let extra = self.env.setup.contains(SetupFlags::SQE128).then(|| self.rings.sq.extra(entry));
+        let mut cx = Prepare {
+            world: &*self.env.world,
+            vouched,
+            extra: extra.as_ref(),
+            iopoll: self.env.setup.contains(SetupFlags::IOPOLL),
+            wide_completions: self.env.setup.intersects(SetupFlags::CQE32 | SetupFlags::CQE_MIXED),
+        };
+        prepare(sqe, &mut cx).map_err(Bad::Read)
+    }
+
+    /// Attempts what nothing holds back. It becomes a request of the table only if it does not end at once.
+    #[inline]
+    fn issue_fresh(&mut self, sqe: &Sqe, mut op: Op, vouched: Vouched) {
+        let flags = SqeFlags::from_bits_retain(sqe.flags);
+        if flags.contains(SqeFlags::ASYNC) || matches!(op, Op::Control(_)) {
+            let key = self.admit(Request::new(sqe, op, FileRef::None, vouched));
+            return self.issue(key);
         }
-        let key = self.admit(request);
-        self.issue(key);
+        let file = match FileRef::find(sqe.opcode, flags, sqe.fd, &self.tables) {
+            Ok(file) => file,
+            Err(errno) => return self.post(sqe.user_data, &Outcome::failure(errno)),
+        };
+        let (world, tables, fd) = (&self.env.world, &mut self.tables, file.fd());
+        let step = op.attempt(&mut Context { world, tables, fd, flags, turn: Turn::Inline, vouched });
+        if let Step::Done(outcome) = step {
+            return self.post(sqe.user_data, &outcome);
+        }
+        let key = self.admit(Request::new(sqe, op, file, vouched));
+        self.carry_on(key, step);
     }
 
     /// Gives a place in the table to a request that the scheduler did not order.
@@ -135,21 +149,9 @@ impl State {
         key
     }
 
-    /// What is refused before the flags are taken to mean anything.
-    #[inline]
-    fn read_flags(sqe: &Sqe) -> Result<(), Errno> {
-        let info = OpcodeInfo::of(sqe.opcode).filter(|info| info.since <= PRESENTED).ok_or(Errno::INVAL)?;
-        let flags = SqeFlags::from_bits(sqe.flags).ok_or(Errno::INVAL)?;
-        if flags.contains(SqeFlags::BUFFER_SELECT) && !info.traits.contains(OpTraits::BUFFER_SELECT) {
-            return Err(Errno::OPNOTSUPP);
-        }
-        Ok(())
-    }
-
     /// What holds for every opcode, in the kernel's order.
     #[inline]
-    fn check(&self, sqe: &Sqe) -> Result<(), Errno> {
-        let info = OpcodeInfo::of(sqe.opcode).ok_or(Errno::INVAL)?;
+    fn check(&self, sqe: &Sqe, info: &OpcodeInfo) -> Result<(), Errno> {
         self.settings.allow(sqe)?;
         if self.env.setup.contains(SetupFlags::IOPOLL) && !info.traits.contains(OpTraits::IOPOLL) {
             return Err(Errno::INVAL);
@@ -162,4 +164,23 @@ impl State {
         }
         if info.refused_fields(sqe).is_empty() { Ok(()) } else { Err(Errno::INVAL) }
     }
+}
+
+/// Why no operation could be made of an entry.
+enum Bad {
+    /// Its flags were not taken to mean anything.
+    Unread(Errno),
+    /// They were.
+    Read(Errno),
+}
+
+/// What is refused before the flags are taken to mean anything.
+#[inline]
+fn read_flags(sqe: &Sqe) -> Result<&'static OpcodeInfo, Errno> {
+    let info = OpcodeInfo::of(sqe.opcode).filter(|info| info.since <= PRESENTED).ok_or(Errno::INVAL)?;
+    let flags = SqeFlags::from_bits(sqe.flags).ok_or(Errno::INVAL)?;
+    if flags.contains(SqeFlags::BUFFER_SELECT) && !info.traits.contains(OpTraits::BUFFER_SELECT) {
+        return Err(Errno::OPNOTSUPP);
+    }
+    Ok(info)
 }
