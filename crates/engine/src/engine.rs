@@ -190,7 +190,7 @@ unsafe impl Backend for Engine {
             return Ok(submitted);
         }
         if self.ring.setup.contains(SetupFlags::DEFER_TASKRUN) {
-            state.begin_task_work(self.ring.setup)?;
+            state.begin_task_work(&self.ring)?;
         }
         let wait = self.wait_of(&state.settings, min_complete, flags, arg, vouched);
         let waited = wait.and_then(|wait| self.ring.wait(state, &wait));

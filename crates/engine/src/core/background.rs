@@ -6,7 +6,7 @@
 //! goes as soon as somebody does. It sleeps without a timeout while there is nothing to expect.
 //!
 //! On a ring that defers its completions until the owner enters it carries nothing out. It only says that there is something to enter for
-//! (`IORING_SQ_TASKRUN`, the eventfd), if the program asked to be told.
+//! (`IORING_SQ_TASKRUN`, the eventfd, the ring's descriptor), if the program can be told.
 
 use std::os::fd::RawFd;
 use std::sync::{Arc, PoisonError, Weak};
@@ -16,7 +16,7 @@ use std::time::Duration;
 use annulus_abi::{SetupFlags, SqRingFlags};
 
 use super::wait::Leader;
-use super::{Ring, State};
+use super::{Descriptor, Ring, State};
 
 /// How long nobody may have come before the background thread takes over.
 const PATIENCE: Duration = Duration::from_millis(1);
@@ -76,9 +76,12 @@ impl State {
     }
 
     /// Says that there is something to enter for.
-    pub(super) fn tell_of_task_work(&self) {
+    pub(super) fn tell_of_task_work(&self, ring: &Ring) {
         if self.env.setup.contains(SetupFlags::TASKRUN_FLAG) {
             self.rings.sq.set_flags(SqRingFlags::TASKRUN);
+        }
+        if let Some(descriptor) = &ring.descriptor {
+            descriptor.completions(1);
         }
         self.notices.signal(&*self.env.world, self.rings.cq.eventfd_disabled(), true);
     }
@@ -155,7 +158,7 @@ fn tell<'a>(ring: &'a Arc<Ring>, mut state: Locked<'a>) -> Locked<'a> {
     if std::mem::take(&mut state.background.sent_away) || state.background.leaving {
         return state;
     }
-    state.tell_of_task_work();
+    state.tell_of_task_work(ring);
     // Told once: the owner's next enter brings the next turn.
     state.background.asleep = true;
     ring.turn.wait(state).unwrap_or_else(PoisonError::into_inner)

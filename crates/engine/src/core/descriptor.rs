@@ -53,9 +53,15 @@ impl Descriptor {
         self.set.as_fd()
     }
 
-    /// So many completions wait now.
+    /// Whether somebody may be looking at it.
+    pub(crate) fn is_exposed(&self) -> bool {
+        // Relaxed: the ring's lock orders it.
+        self.is_exposed.load(Ordering::Relaxed)
+    }
+
+    /// So many completions wait now, or may after an enter.
     pub(crate) fn completions(&self, waiting: u32) {
-        if !self.is_exposed.load(Ordering::Relaxed) {
+        if !self.is_exposed() {
             return;
         }
         let is_told = waiting > 0;

@@ -84,6 +84,9 @@ impl State {
             }
             self.turnstile.news(ring, self.rings.cq.waiting());
         }
+        if !self.again.is_empty() {
+            self.turnstile.more_to_do(ring);
+        }
     }
 
     /// Posts the tags of files and buffers that nothing refers to any more.

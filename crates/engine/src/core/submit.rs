@@ -3,7 +3,7 @@
 use annulus_abi::{IORING_OP_LINK_TIMEOUT, OpTraits, OpcodeInfo, SetupFlags, SqRingFlags, Sqe, SqeFlags};
 use rustix::io::Errno;
 
-use super::State;
+use super::{Ring, State};
 use crate::op::{Context, Op, Outcome, Prepare, Step, Turn, is_supported, prepare};
 use crate::request::{FileRef, Request};
 use crate::scheduler::{Kind, Scheduler};
@@ -58,10 +58,13 @@ impl State {
     /// # Errors
     ///
     /// `EEXIST` for everybody else.
-    pub(crate) fn begin_task_work(&mut self, setup: SetupFlags) -> Result<(), Errno> {
-        self.check_issuer(setup)?;
-        if setup.contains(SetupFlags::TASKRUN_FLAG) {
+    pub(crate) fn begin_task_work(&mut self, ring: &Ring) -> Result<(), Errno> {
+        self.check_issuer(ring.setup)?;
+        if ring.setup.contains(SetupFlags::TASKRUN_FLAG) {
             self.rings.sq.clear_flags(SqRingFlags::TASKRUN);
+        }
+        if let Some(descriptor) = &ring.descriptor {
+            descriptor.completions(self.rings.cq.waiting());
         }
         Ok(())
     }

@@ -62,6 +62,13 @@ impl Turnstile {
         }
     }
 
+    /// Requests are to be attempted again: whoever leads does that.
+    pub(super) fn more_to_do(&self, ring: &Ring) {
+        if self.leader != Leader::Nobody {
+            ring.world.wake();
+        }
+    }
+
     /// A deadline was added that lies before the one that the leader knows.
     pub(super) fn deadline(&self, world: &dyn World, at: u64) {
         if self.leader != Leader::Nobody && self.wakes_at.is_none_or(|wakes_at| at < wakes_at) {

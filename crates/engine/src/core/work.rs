@@ -128,7 +128,7 @@ impl Ring {
             self.is_late.store(true, Ordering::Release);
             // Whoever leads, or polls the ring's descriptor, sees it by this.
             self.world.wake();
-            self.lock().tell_of_task_work();
+            self.lock().tell_of_task_work(self);
             return;
         }
         self.with(|state| {
