@@ -1,7 +1,7 @@
 //! The back ends that a ring can be built on: one line for each, and nothing else in the bench knows how many
 //! there are.
 
-use annulus::{Builder, IoUring, SetupError};
+use annulus::{BackendChoice, Builder, IoUring, SetupError};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
@@ -38,9 +38,12 @@ impl Back {
     }
 
     fn builder(self) -> Builder {
-        match self {
-            Self::Kernel => IoUring::builder(),
-        }
+        let mut builder = IoUring::builder();
+        let choice = match self {
+            Self::Kernel => BackendChoice::Kernel,
+        };
+        builder.backend(choice);
+        builder
     }
 }
 

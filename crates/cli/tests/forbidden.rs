@@ -1,4 +1,4 @@
-//! The program where io_uring is forbidden, by filters as container runtimes install them.
+//! The program on the kernel alone where io_uring is forbidden, by filters as container runtimes install them.
 #![allow(
     clippy::disallowed_methods,
     reason = "a filter is installed in a thread, so that only its child has it"
@@ -23,7 +23,8 @@ fn annulus(errno: u32, arguments: &'static [&str]) -> Output {
             SeccompFilter::new(calls, SeccompAction::Allow, SeccompAction::Errno(errno), arch).unwrap();
         let program: BpfProgram = filter.try_into().unwrap();
         seccompiler::apply_filter(&program).unwrap();
-        Command::new(env!("CARGO_BIN_EXE_annulus")).args(arguments).output().unwrap()
+        let mut program = Command::new(env!("CARGO_BIN_EXE_annulus"));
+        program.args(arguments).env("ANNULUS_BACKEND", "kernel").output().unwrap()
     });
     in_its_own_thread.join().unwrap()
 }

@@ -4,8 +4,9 @@
 //! they come to is the core's.
 #![allow(unsafe_code, reason = "implements the contract of `Backend`, whose callers vouch for memory")]
 
+use std::any::Any;
 use std::ffi::c_void;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::ptr::NonNull;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -16,7 +17,7 @@ use rustix::io::Errno;
 use crate::core::{self, Ring, State, Wait};
 use crate::pool::Pool;
 use crate::register::{self, Settings};
-use crate::setup::set_up;
+use crate::setup::{KNOWN, set_up};
 use crate::world::{ClockId, Host, Vouched, World};
 
 /// A ring whose requests are carried out in this process.
@@ -40,6 +41,15 @@ pub struct Engine {
 }
 
 impl Engine {
+    /// The setup flags that it knows: those of Linux 6.18.
+    pub const SETUP_FLAGS: SetupFlags = KNOWN;
+
+    /// Whether this descriptor is that of one of this process's rings, or a duplicate of one.
+    #[must_use]
+    pub fn owns(fd: RawFd) -> bool {
+        core::is_ring(fd) || Host::new().is_ok_and(|world| core::find(fd, &world).is_some())
+    }
+
     /// Sets a ring up with room for `entries` submissions: io_uring_setup(2) without the kernel.
     ///
     /// # Errors
@@ -89,6 +99,25 @@ impl Engine {
             *engine.sqpoll.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
         }
         Ok(engine)
+    }
+
+    /// Keeps memory until the ring has ended, as the queues may lie in it: with [`in_memory`](Self::in_memory). If the ring
+    /// cannot end, because a system call does not return, the memory is leaked with it.
+    ///
+    /// # Panics
+    ///
+    /// At the second call.
+    pub fn keep(&mut self, memory: Box<dyn Any + Send + Sync>) {
+        assert!(self.ring.lent.set(memory).is_ok(), "the ring keeps memory already");
+    }
+
+    /// Keeps the queues out of children of fork(2).
+    ///
+    /// # Errors
+    ///
+    /// What madvise(2) says.
+    pub fn dontfork(&self) -> Result<(), Errno> {
+        self.ring.lock().rings.mapping.dontfork()
     }
 
     /// Takes entries, or has the polling thread take them.

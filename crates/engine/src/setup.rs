@@ -17,7 +17,7 @@ use rustix::thread::CpuSet;
 use crate::shared::Rings;
 
 /// The setup flags that Linux 6.18 knows.
-const KNOWN: SetupFlags = SetupFlags::from_bits_retain(2 * SetupFlags::CQE_MIXED.bits() - 1);
+pub(crate) const KNOWN: SetupFlags = SetupFlags::from_bits_retain(2 * SetupFlags::CQE_MIXED.bits() - 1);
 
 /// What the engine does of what a 6.18 kernel does. Not `REG_REG_RING`: its calls are no system calls, so there is no
 /// descriptor to save. Not `RW_ATTR`: the one attribute there is, protection information, is out of reach.

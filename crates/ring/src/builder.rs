@@ -1,7 +1,7 @@
 //! How a ring is set up: the flags of io_uring_setup(2), which of them may be missing, and where the
 //! memory comes from.
 //!
-//! The builder only collects; [`Builder::try_build`] asks the back end, with fewer flags each time
+//! The builder only collects; [`Builder::try_build`] asks the back ends that are wanted, with fewer flags each time
 //! that one is unknown and dispensable, and explains a refusal.
 #![allow(unsafe_code, reason = "two setters take memory and functions that the caller vouches for")]
 
@@ -11,12 +11,13 @@ use std::marker::PhantomData;
 use std::os::fd::RawFd;
 use std::ptr::NonNull;
 
-use annulus_abi::{Params, Region, SetupFlags};
+use annulus_abi::{Backend, Params, Region, SetupFlags};
 use rustix::io::Errno;
 
+use crate::backend::{ENGINE_FLAGS, engine_owns, open_engine};
 use crate::error::{SetupError, UNUSABLE};
 use crate::kernel::{self, Kernel, RingSource, SystemCalls};
-use crate::{IoUring, cqueue, squeue};
+use crate::{BackendChoice, BackendKind, Chosen, IoUring, cqueue, environment, squeue};
 
 /// Sets up a ring.
 ///
@@ -43,7 +44,9 @@ where
     dontfork: bool,
     registered_fd: Option<bool>,
     source: RingSource,
-    calls: SystemCalls,
+    backend: BackendChoice,
+    /// A table of the caller's.
+    calls: Option<SystemCalls>,
     entries: PhantomData<(S, C)>,
 }
 
@@ -67,24 +70,97 @@ impl<S: squeue::EntryMarker, C: cqueue::EntryMarker> Builder<S, C> {
     /// this kernel lacks, flags that exclude each other, or a number of entries out of range), and what else
     /// io_uring_setup(2) and mmap(2) say.
     pub fn try_build(&self, entries: u32) -> Result<IoUring<S, C>, SetupError> {
+        if self.params.setup_flags().difference(self.optional).intersects(UNUSABLE) {
+            return Err(SetupError::FlagsUnusable { flags: self.params.setup_flags() & UNUSABLE });
+        }
+        let (backend, chosen) = self.open(entries)?;
+        let kind = chosen.kind();
+        self.finish(backend, chosen).map_err(|errno| self.explain(kind, errno, entries))
+    }
+
+    /// Finds the back end that is to be had, of those that are wanted.
+    fn open(&self, entries: u32) -> Result<(Box<dyn Backend>, Chosen), SetupError> {
+        match self.choice()? {
+            BackendChoice::Kernel => Ok((self.on_kernel(entries)?, Chosen::by_order(BackendKind::Kernel))),
+            BackendChoice::Engine => Ok((self.on_engine(entries)?, Chosen::by_order(BackendKind::Engine))),
+            BackendChoice::Auto => match self.on_kernel(entries) {
+                Err(refusal) if ENGINE_FLAGS.is_some() && refusal.leaves_the_engine() => {
+                    let backend = self.on_engine(entries)?;
+                    Ok((backend, Chosen::instead_of_kernel(refusal)))
+                }
+                opened => Ok((opened?, Chosen::by_order(BackendKind::Kernel))),
+            },
+        }
+    }
+
+    /// What is wanted: by the program, else by the environment.
+    fn choice(&self) -> Result<BackendChoice, SetupError> {
+        let attached = self.params.setup_flags().contains(SetupFlags::ATTACH_WQ);
+        match self.backend {
+            BackendChoice::Engine if ENGINE_FLAGS.is_none() => Err(SetupError::EngineNotBuilt),
+            BackendChoice::Engine if self.calls.is_some() => Err(SetupError::EngineHasNoTable),
+            BackendChoice::Auto if self.calls.is_some() => Ok(BackendChoice::Kernel),
+            BackendChoice::Auto => match environment::backend_choice()? {
+                BackendChoice::Engine if ENGINE_FLAGS.is_none() => Err(SetupError::EngineNotBuilt),
+                // Rings that share workers are rings of one back end.
+                BackendChoice::Auto if attached && engine_owns(self.params.wq_fd.cast_signed()) => {
+                    Ok(BackendChoice::Engine)
+                }
+                choice => Ok(choice),
+            },
+            explicit => Ok(explicit),
+        }
+    }
+
+    fn on_kernel(&self, entries: u32) -> Result<Box<dyn Backend>, SetupError> {
+        let calls = self.calls.unwrap_or_default();
+        let kernel = self.with_fewer_flags(|source, params| Kernel::new(calls, source, entries, params));
+        let kernel = kernel.and_then(|kernel| {
+            if self.dontfork {
+                kernel.dontfork()?;
+            }
+            Ok(kernel)
+        });
+        match kernel {
+            Ok(kernel) => Ok(Box::new(kernel)),
+            Err(errno) => Err(self.explain(BackendKind::Kernel, errno, entries)),
+        }
+    }
+
+    fn on_engine(&self, entries: u32) -> Result<Box<dyn Backend>, SetupError> {
+        self.with_fewer_flags(|source, params| open_engine(source, entries, params, self.dontfork))
+            .map_err(|errno| self.explain(BackendKind::Engine, errno, entries))
+    }
+
+    /// Attempts a set-up with everything that is asked for, then without one flag after the other that is unknown and
+    /// dispensable.
+    ///
+    /// # Errors
+    ///
+    /// That of the last attempt.
+    fn with_fewer_flags<B>(
+        &self,
+        attempt: impl Fn(RingSource, Params) -> Result<B, Errno>,
+    ) -> Result<B, Errno> {
         let mut params = self.params;
         params.flags &= !self.optional.intersection(UNUSABLE).bits();
-        let explain = |errno| SetupError::explain(&self.calls, errno, entries, &self.params);
-        if params.setup_flags().intersects(UNUSABLE) {
-            return Err(explain(Errno::INVAL));
-        }
-        let kernel = loop {
+        loop {
             let flags = params.setup_flags();
-            let missing = match Kernel::new(self.calls, self.source_for(flags), entries, params) {
-                Ok(kernel) => break kernel,
+            let missing = match attempt(self.source_for(flags), params) {
                 Err(Errno::INVAL) => self.newest_optional(flags).ok_or(Errno::INVAL),
-                Err(errno) => Err(errno),
+                result => return result,
             };
-            let flag = missing.map_err(explain)?;
+            let flag = missing?;
             tracing::debug!(?flag, "setup flag not to be had, going on without");
             params.flags &= !without(flag).bits();
-        };
-        self.finish(kernel).map_err(explain)
+        }
+    }
+
+    fn explain(&self, kind: BackendKind, errno: Errno, entries: u32) -> SetupError {
+        match kind {
+            BackendKind::Engine => SetupError::explain_engine(errno, entries, &self.params),
+            _ => SetupError::explain(&self.calls.unwrap_or_default(), errno, entries, &self.params),
+        }
     }
 
     /// The flag to do without next: the newest that is set and dispensable, as newer kernels know all
@@ -102,11 +178,8 @@ impl<S: squeue::EntryMarker, C: cqueue::EntryMarker> Builder<S, C> {
         }
     }
 
-    fn finish(&self, kernel: Kernel) -> Result<IoUring<S, C>, Errno> {
-        if self.dontfork {
-            kernel.dontfork()?;
-        }
-        let ring = IoUring::from_backend(Box::new(kernel))?;
+    fn finish(&self, backend: Box<dyn Backend>, chosen: Chosen) -> Result<IoUring<S, C>, Errno> {
+        let ring = IoUring::with_backend(backend, chosen)?;
         // A ring of a single issuer stays with its thread, so its calls may go through an index of that
         // thread's, which spares the kernel a look-up in each. If the places are taken, the descriptor serves.
         let by_default = ring.params().is_setup_single_issuer()
@@ -117,6 +190,23 @@ impl<S: squeue::EntryMarker, C: cqueue::EntryMarker> Builder<S, C> {
             _ => false,
         };
         Ok(ring)
+    }
+
+    /// Says what shall execute the operations: the kernel, the engine, or the first of the two that this machine has to
+    /// give ([`Auto`](BackendChoice::Auto), which is what a builder starts with). The variable `ANNULUS_BACKEND`
+    /// decides in place of `Auto`, and does not overrule the other two. [`IoUring::chosen`] tells what came of it.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use annulus::{BackendChoice, BackendKind, IoUring};
+    ///
+    /// let ring: IoUring = IoUring::builder().backend(BackendChoice::Engine).build(8)?;
+    /// assert_eq!(ring.chosen().kind(), BackendKind::Engine);
+    /// # Ok(()) }
+    /// ```
+    pub fn backend(&mut self, choice: BackendChoice) -> &mut Self {
+        self.backend = choice;
+        self
     }
 
     /// Adds setup flags that are to be had on some kernels only: those that this kernel refuses
@@ -272,13 +362,14 @@ impl<S: squeue::EntryMarker, C: cqueue::EntryMarker> Builder<S, C> {
         self
     }
 
-    /// Makes the calls of the ring through this table instead of the kernel's.
+    /// Makes the calls of the ring through this table instead of the kernel's. That is
+    /// [`BackendChoice::Kernel`], whatever the environment says: the engine makes calls that such a table does not have.
     ///
     /// # Safety
     ///
     /// The functions do what the system calls of their names do.
     pub unsafe fn system_calls(&mut self, calls: SystemCalls) -> &mut Self {
-        self.calls = calls;
+        self.calls = Some(calls);
         self
     }
 
@@ -299,7 +390,8 @@ impl<S: squeue::EntryMarker, C: cqueue::EntryMarker> Default for Builder<S, C> {
             dontfork: false,
             registered_fd: None,
             source: RingSource::Kernel,
-            calls: SystemCalls::LINUX,
+            backend: BackendChoice::Auto,
+            calls: None,
             entries: PhantomData,
         }
     }
@@ -314,6 +406,7 @@ impl<S: squeue::EntryMarker, C: cqueue::EntryMarker> Clone for Builder<S, C> {
 impl<S: squeue::EntryMarker, C: cqueue::EntryMarker> Debug for Builder<S, C> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         f.debug_struct("Builder")
+            .field("backend", &self.backend)
             .field("flags", &self.params.setup_flags())
             .field("optional", &self.optional)
             .field("cq_entries", &self.params.cq_entries)

@@ -1,10 +1,32 @@
-//! What decides whether this process may use io_uring: read from `/proc`, without making a ring.
+//! What decides whether this process may use io_uring, and what executes its rings: read from `/proc` and from the
+//! variables of the environment, without making a ring.
 //!
 //! [`SetupError`](crate::SetupError) uses it to explain a refusal; a program can ask beforehand, where
 //! trying could kill it. None of the io_uring calls is made here.
 
+use std::env;
 use std::fs;
 use std::str::FromStr;
+
+use crate::{BackendChoice, SetupError};
+
+/// The variable of the environment that says what executes rings, where the program leaves it open.
+pub const BACKEND_VARIABLE: &str = "ANNULUS_BACKEND";
+
+/// What [`BACKEND_VARIABLE`] says: `auto`, `kernel` or `engine`; [`Auto`](BackendChoice::Auto) if it is not set, or empty.
+///
+/// It decides for a ring whose builder is left at `Auto`. A builder that says [`Kernel`](BackendChoice::Kernel) or
+/// [`Engine`](BackendChoice::Engine) is not overruled.
+///
+/// # Errors
+///
+/// [`SetupError::UnknownBackend`] for any other value.
+pub fn backend_choice() -> Result<BackendChoice, SetupError> {
+    match env::var_os(BACKEND_VARIABLE) {
+        Some(name) if !name.is_empty() => name.to_string_lossy().parse(),
+        _ => Ok(BackendChoice::Auto),
+    }
+}
 
 /// The sysctl `kernel.io_uring_disabled`: 0 allowed, 1 allowed to `CAP_SYS_ADMIN` and to
 /// [`io_uring_group`], 2 forbidden. `None` before Linux 6.6, and where `/proc` is not mounted.

@@ -11,6 +11,7 @@ use annulus_abi::{Params, SetupFlags};
 use rustix::io::Errno;
 use rustix::process::{Resource, getrlimit};
 
+use crate::backend::ENGINE_FLAGS;
 use crate::environment;
 use crate::kernel::{self, SystemCalls, plain_ring, probe_flag};
 
@@ -67,7 +68,7 @@ pub enum SetupError {
         /// Which queue.
         queue: &'static str,
     },
-    /// `EINVAL`: this kernel knows too little.
+    /// `EINVAL`: this kernel, or the engine, knows too little.
     FlagsUnknown {
         /// The flags that it refuses.
         flags: SetupFlags,
@@ -89,6 +90,20 @@ pub enum SetupError {
         /// The flags.
         flags: SetupFlags,
     },
+    /// No back end has this name (`EINVAL`): [`BackendChoice`](crate::BackendChoice), or the variable `ANNULUS_BACKEND`.
+    UnknownBackend {
+        /// The name.
+        name: String,
+    },
+    /// The engine was asked for, and this program was built without it (`EOPNOTSUPP`).
+    EngineNotBuilt,
+    /// The engine was asked for together with a table of system calls (`EINVAL`), which is the kernel's.
+    EngineHasNoTable,
+    /// `EAGAIN`: no thread for the ring.
+    OutOfThreads {
+        /// The soft limit of the user (`RLIMIT_NPROC`), if there is one.
+        limit: Option<u64>,
+    },
     /// Anything else that io_uring_setup(2) or mmap(2) answered.
     Other {
         /// The answer.
@@ -109,11 +124,45 @@ impl SetupError {
             Errno::MFILE | Errno::NFILE => {
                 Self::OutOfDescriptors { errno, limit: getrlimit(Resource::Nofile).current }
             }
-            Errno::INVAL => invalid(calls, entries, params),
+            Errno::AGAIN => Self::OutOfThreads { limit: getrlimit(Resource::Nproc).current },
+            Errno::INVAL => invalid(entries, params).unwrap_or_else(|| refused_by_kernel(calls, params)),
             _ => Self::Other { errno },
         };
-        tracing::debug!(%error, "no ring");
+        tracing::debug!(%error, "no ring of the kernel's");
         error
+    }
+
+    /// Finds the cause of a refusal of the engine's, without any call of io_uring.
+    pub(crate) fn explain_engine(errno: Errno, entries: u32, params: &Params) -> Self {
+        let error = match errno {
+            // Nothing is locked.
+            Errno::NOMEM => Self::OutOfMemory { needed: kernel::memory_size(entries, params), limit: None },
+            Errno::MFILE | Errno::NFILE => {
+                Self::OutOfDescriptors { errno, limit: getrlimit(Resource::Nofile).current }
+            }
+            Errno::AGAIN => Self::OutOfThreads { limit: getrlimit(Resource::Nproc).current },
+            Errno::INVAL => invalid(entries, params).unwrap_or_else(|| refused_by_engine(params)),
+            _ => Self::Other { errno },
+        };
+        tracing::debug!(%error, "no ring of the engine's");
+        error
+    }
+
+    /// Whether it is only the kernel that refuses, so that the engine may do.
+    pub(crate) const fn leaves_the_engine(&self) -> bool {
+        self.is_limit()
+            || matches!(
+                self,
+                Self::DisabledBySysctl { .. }
+                    | Self::ForbiddenBySeccomp { .. }
+                    | Self::Forbidden { .. }
+                    | Self::Missing { .. }
+            )
+    }
+
+    /// Whether a limit stands in the way, which can be raised.
+    pub(crate) const fn is_limit(&self) -> bool {
+        matches!(self, Self::OutOfMemory { .. } | Self::OutOfDescriptors { .. })
     }
 
     /// The errno behind it.
@@ -131,7 +180,11 @@ impl SetupError {
             | Self::FlagsUnknown { .. }
             | Self::FlagNeeds { .. }
             | Self::FlagsExclude { .. }
-            | Self::FlagsUnusable { .. } => Errno::INVAL,
+            | Self::FlagsUnusable { .. }
+            | Self::UnknownBackend { .. }
+            | Self::EngineHasNoTable => Errno::INVAL,
+            Self::EngineNotBuilt => Errno::OPNOTSUPP,
+            Self::OutOfThreads { .. } => Errno::AGAIN,
         }
     }
 }
@@ -176,7 +229,7 @@ impl Display for SetupError {
                  user together may lock {limit} bytes; raise RLIMIT_MEMLOCK (`ulimit -l`, LimitMEMLOCK=) or ask for fewer entries"
             ),
             Self::OutOfMemory { needed, limit: None } => {
-                write!(f, "no memory for the rings (ENOMEM): they take {needed} bytes; locked memory is not limited")
+                write!(f, "no memory for the rings (ENOMEM): they take {needed} bytes, and no limit of locked memory is in the way")
             }
             Self::OutOfDescriptors { errno: Errno::MFILE, limit } => {
                 let limit = limit.map_or_else(String::new, |limit| format!(" of {limit}"));
@@ -189,7 +242,7 @@ impl Display for SetupError {
                 write!(f, "a {queue} queue has 1 to {most} entries, {asked} were asked for (EINVAL); setup_clamp takes what there is")
             }
             Self::FlagsUnknown { flags } => {
-                write!(f, "this kernel does not know the setup flags {flags:?} (EINVAL); `Builder::optional` goes on without")
+                write!(f, "the setup flags {flags:?} are not known here (EINVAL); `Builder::optional` goes on without")
             }
             Self::FlagNeeds { flag, needs } => {
                 write!(f, "the setup flag {flag:?} is refused without {needs:?} (EINVAL)")
@@ -199,6 +252,21 @@ impl Display for SetupError {
             }
             Self::FlagsUnusable { flags } => {
                 write!(f, "the setup flags {flags:?} do not go with the queues of this crate (EINVAL); leave them out")
+            }
+            Self::UnknownBackend { name } => write!(
+                f,
+                "there is no back end `{name}` (EINVAL); ANNULUS_BACKEND and `backend` take auto, kernel or engine"
+            ),
+            Self::EngineNotBuilt => f.write_str(
+                "this program was built without the engine (EOPNOTSUPP): switch on the feature `engine` of `annulus`",
+            ),
+            Self::EngineHasNoTable => f.write_str(
+                "the engine does not go through a table of system calls (EINVAL): leave out `system_calls`, or \
+                 the choice of the engine",
+            ),
+            Self::OutOfThreads { limit } => {
+                let limit = limit.map_or_else(String::new, |limit| format!(" of {limit}"));
+                write!(f, "no thread for the ring (EAGAIN): raise the limit{limit} of the user's threads (`ulimit -u`) or that of the cgroup")
             }
             Self::Other { errno } => write!(f, "the ring could not be set up: {errno}"),
         }
@@ -224,32 +292,35 @@ fn forbidden(errno: Errno) -> SetupError {
     }
 }
 
-/// Which of the reasons for `EINVAL` it is.
-fn invalid(calls: &SystemCalls, entries: u32, params: &Params) -> SetupError {
+/// The reasons for `EINVAL` that are the same on every back end.
+fn invalid(entries: u32, params: &Params) -> Option<SetupError> {
     let flags = params.setup_flags();
     let clamp = flags.contains(SetupFlags::CLAMP);
     if entries == 0 || (entries > Params::MAX_SQ_ENTRIES && !clamp) {
-        return SetupError::Entries { asked: entries, most: Params::MAX_SQ_ENTRIES, queue: "submission" };
-    }
-    if flags.intersects(UNUSABLE) {
-        return SetupError::FlagsUnusable { flags: flags & UNUSABLE };
+        return Some(SetupError::Entries {
+            asked: entries,
+            most: Params::MAX_SQ_ENTRIES,
+            queue: "submission",
+        });
     }
     if flags.contains(SetupFlags::CQSIZE) {
         let asked = params.cq_entries;
         if asked == 0 || (asked > Params::MAX_CQ_ENTRIES && !clamp) || asked.next_power_of_two() < entries {
-            return SetupError::Entries { asked, most: Params::MAX_CQ_ENTRIES, queue: "completion" };
+            return Some(SetupError::Entries { asked, most: Params::MAX_CQ_ENTRIES, queue: "completion" });
         }
     }
     for (flag, needs) in SetupFlags::NEEDS {
         if flags.contains(flag) && !flags.intersects(needs) {
-            return SetupError::FlagNeeds { flag, needs };
+            return Some(SetupError::FlagNeeds { flag, needs });
         }
     }
-    for (one, other) in SetupFlags::EXCLUDES {
-        if flags.contains(one | other) {
-            return SetupError::FlagsExclude { flags: one | other };
-        }
-    }
+    let excluded = SetupFlags::EXCLUDES.iter().find(|(one, other)| flags.contains(*one | *other));
+    excluded.map(|(one, other)| SetupError::FlagsExclude { flags: *one | *other })
+}
+
+/// What this kernel does not know, by a few more attempts.
+fn refused_by_kernel(calls: &SystemCalls, params: &Params) -> SetupError {
+    let flags = params.setup_flags();
     let errno = Errno::INVAL;
     if plain_ring(calls) == Err(errno) {
         // It is not for the flags, then.
@@ -258,11 +329,19 @@ fn invalid(calls: &SystemCalls, entries: u32, params: &Params) -> SetupError {
     }
     let unknown =
         flags.iter().filter(|flag| !probe_flag(calls, *flag)).fold(SetupFlags::empty(), |all, one| all | one);
-    let unnamed = flags.difference(SetupFlags::all());
-    if (unknown | unnamed).is_empty() {
+    not_known(unknown | flags.difference(SetupFlags::all()))
+}
+
+/// What the engine does not know.
+fn refused_by_engine(params: &Params) -> SetupError {
+    not_known(params.setup_flags().difference(ENGINE_FLAGS.unwrap_or_default()))
+}
+
+fn not_known(flags: SetupFlags) -> SetupError {
+    if flags.is_empty() {
         return SetupError::Other { errno: Errno::INVAL };
     }
-    SetupError::FlagsUnknown { flags: unknown | unnamed }
+    SetupError::FlagsUnknown { flags }
 }
 
 #[cfg(test)]

@@ -49,6 +49,7 @@
 
 pub use annulus_abi as abi;
 
+mod backend;
 #[allow(
     clippy::unnecessary_safety_comment,
     reason = "clippy takes the example's comment above for this module's"
@@ -78,6 +79,7 @@ mod zcrx;
 
 pub use annulus_abi::{Backend, EnterFlags};
 
+pub use backend::{BackendChoice, BackendKind, Chosen};
 pub use buf_ring::{BufRing, BufRingBuilder, BufRingHandle, Filled, Hold, Vacant};
 pub use builder::Builder;
 pub use completion::{CompletionQueue, CompletionStatus};

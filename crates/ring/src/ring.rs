@@ -16,7 +16,9 @@ use crate::kernel::Kernel;
 use crate::shared::SharedBackend;
 use crate::submitter::RingState;
 use crate::types::SubmitArgs;
-use crate::{Builder, CompletionQueue, Parameters, SubmissionQueue, Submitter, cqueue, squeue};
+use crate::{
+    BackendKind, Builder, Chosen, CompletionQueue, Parameters, SubmissionQueue, Submitter, cqueue, squeue,
+};
 
 /// A ring: two queues in shared memory, and the back end that executes what is queued.
 ///
@@ -31,6 +33,7 @@ where
     memory: RingMemory,
     params: Parameters,
     state: RingState,
+    chosen: Chosen,
     entries: std::marker::PhantomData<fn(S) -> C>,
 }
 
@@ -57,7 +60,7 @@ impl IoUring<squeue::Entry, cqueue::Entry> {
     pub unsafe fn from_fd(fd: RawFd, params: Parameters) -> io::Result<Self> {
         // SAFETY: the contract of this function.
         let kernel = unsafe { Kernel::from_fd(fd, params.0) }?;
-        Ok(Self::from_backend(Box::new(kernel))?)
+        Ok(Self::with_backend(Box::new(kernel), Chosen::by_order(BackendKind::Kernel))?)
     }
 }
 
@@ -75,6 +78,11 @@ impl<S: squeue::EntryMarker, C: cqueue::EntryMarker> IoUring<S, C> {
     /// `EINVAL` if the entries of its queues are not of the sizes of `S` and `C`, or its queue starts from the
     /// first slot at every call (`IORING_SETUP_SQ_REWIND`).
     pub fn from_backend(backend: Box<dyn Backend>) -> Result<Self, Errno> {
+        Self::with_backend(backend, Chosen::by_order(BackendKind::Custom))
+    }
+
+    /// As [`from_backend`](Self::from_backend), for a back end of which more is known.
+    pub(crate) fn with_backend(backend: Box<dyn Backend>, chosen: Chosen) -> Result<Self, Errno> {
         let memory = backend.memory();
         if backend.params().setup_flags().intersects(UNUSABLE) {
             return Err(Errno::INVAL);
@@ -86,7 +94,7 @@ impl<S: squeue::EntryMarker, C: cqueue::EntryMarker> IoUring<S, C> {
         let memory = unsafe { memory.alias() };
         let params = Parameters(*backend.params());
         let state = RingState::new(SharedBackend::new(backend));
-        Ok(Self { memory, params, state, entries: std::marker::PhantomData })
+        Ok(Self { memory, params, state, chosen, entries: std::marker::PhantomData })
     }
 
     /// The side that submits, waits and registers.
@@ -109,6 +117,12 @@ impl<S: squeue::EntryMarker, C: cqueue::EntryMarker> IoUring<S, C> {
     pub fn backend(&self) -> &dyn Backend {
         // SAFETY: borrowed from the ring, which resizes only when it is borrowed exclusively.
         unsafe { self.state.backend.get() }
+    }
+
+    /// Whether that is the kernel or the engine, and why: see [`Builder::backend`].
+    #[must_use]
+    pub const fn chosen(&self) -> &Chosen {
+        &self.chosen
     }
 
     /// Submits everything that was pushed: [`Submitter::submit`].
@@ -135,7 +149,7 @@ impl<S: squeue::EntryMarker, C: cqueue::EntryMarker> IoUring<S, C> {
     /// All three sides at once.
     #[inline]
     pub fn split(&mut self) -> (Submitter<'_>, SubmissionQueue<'_, S>, CompletionQueue<'_, C>) {
-        // SAFETY: `&mut self` makes both ends the only ones; sizes were checked in `from_backend`.
+        // SAFETY: `&mut self` makes both ends the only ones; sizes were checked in `with_backend`.
         let submission = unsafe { SubmissionQueue::new(&self.memory) };
         // SAFETY: as above.
         let completion = unsafe { CompletionQueue::new(&self.memory) };
@@ -145,7 +159,7 @@ impl<S: squeue::EntryMarker, C: cqueue::EntryMarker> IoUring<S, C> {
     /// The submission queue.
     #[inline]
     pub fn submission(&mut self) -> SubmissionQueue<'_, S> {
-        // SAFETY: `&mut self` makes it the only one; sizes were checked in `from_backend`.
+        // SAFETY: `&mut self` makes it the only one; sizes were checked in `with_backend`.
         unsafe { SubmissionQueue::new(&self.memory) }
     }
 
@@ -164,7 +178,7 @@ impl<S: squeue::EntryMarker, C: cqueue::EntryMarker> IoUring<S, C> {
     /// The completion queue.
     #[inline]
     pub fn completion(&mut self) -> CompletionQueue<'_, C> {
-        // SAFETY: `&mut self` makes it the only one; sizes were checked in `from_backend`.
+        // SAFETY: `&mut self` makes it the only one; sizes were checked in `with_backend`.
         unsafe { CompletionQueue::new(&self.memory) }
     }
 
@@ -276,6 +290,7 @@ impl<S: squeue::EntryMarker, C: cqueue::EntryMarker> Debug for IoUring<S, C> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         f.debug_struct("IoUring")
             .field("fd", &self.as_raw_fd())
+            .field("backend", &self.chosen.kind())
             .field("params", &self.params)
             .field("sq_len", &self.memory.sq_len())
             .field("cq_len", &self.memory.cq_len())

@@ -7,7 +7,7 @@ use std::fs::File;
 use std::process::Command;
 use std::thread;
 
-use annulus::{IoUring, SetupError};
+use annulus::{BackendChoice, IoUring, SetupError};
 use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit, geteuid, getrlimit, setrlimit};
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
@@ -29,7 +29,12 @@ fn alone(name: &str, test: impl FnOnce()) {
 }
 
 fn refusal() -> SetupError {
-    IoUring::builder().try_build(8).map(|_: IoUring| ()).unwrap_err()
+    kernel().unwrap_err()
+}
+
+/// A ring of the kernel's, which no engine takes over.
+fn kernel() -> Result<(), SetupError> {
+    IoUring::builder().backend(BackendChoice::Kernel).try_build(8).map(|_: IoUring| ())
 }
 
 #[test]
@@ -43,7 +48,7 @@ fn locked_memory_that_is_used_up_is_told_with_the_limit() {
             let nobody: libc::c_long = 65_534;
             // SAFETY: takes numbers; without glibc's help it is for this thread alone, which ends soon.
             assert_eq!(unsafe { libc::syscall(libc::SYS_setresuid, nobody, nobody, nobody) }, 0);
-            IoUring::builder().try_build(8).map(|_: IoUring| ()).err()
+            kernel().err()
         });
         let Some(error) = refused.join().unwrap() else {
             return println!("SKIP: this kernel does not count rings as locked memory (5.12 to 6.13)");

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use annulus::IoUring;
 use annulus::abi::SetupFlags;
+use annulus::{BackendChoice, IoUring};
 
 use crate::Error;
 use crate::blocking::Pool;
@@ -30,6 +30,7 @@ pub struct Builder {
     entries: u32,
     cq_entries: Option<u32>,
     flags: SetupFlags,
+    backend: BackendChoice,
     pub(crate) operations: usize,
     pub(crate) tasks: usize,
     pub(crate) turn_budget: usize,
@@ -49,6 +50,7 @@ impl Builder {
             entries: 256,
             cq_entries: None,
             flags: FLAGS,
+            backend: BackendChoice::Auto,
             operations: 65_536,
             tasks: 65_536,
             turn_budget: 256,
@@ -149,6 +151,15 @@ impl Builder {
         self
     }
 
+    /// What executes the operations: the kernel, the engine in this process, or the first of the two that this machine
+    /// has to give. Default: [`Auto`](BackendChoice::Auto), for which the variable `ANNULUS_BACKEND` decides if it is set
+    /// (see [`annulus::Builder::backend`]).
+    #[must_use]
+    pub const fn backend(mut self, choice: BackendChoice) -> Self {
+        self.backend = choice;
+        self
+    }
+
     /// Runs a future to its end on this thread, with everything that it spawns. What it leaves running is
     /// ended when it returns: tasks are dropped, operations cancelled and waited for.
     ///
@@ -186,7 +197,7 @@ impl Builder {
     pub(crate) fn ring(&self) -> Result<IoUring, Error> {
         let cq_entries = self.cq_entries.unwrap_or_else(|| self.entries.saturating_mul(4));
         let mut builder = IoUring::builder();
-        builder.optional(self.flags).setup_cqsize(cq_entries).setup_clamp().dontfork();
+        builder.backend(self.backend).optional(self.flags).setup_cqsize(cq_entries).setup_clamp().dontfork();
         let ring = builder.try_build(self.entries).map_err(Error::Setup)?;
         if !ring.params().is_feature_ext_arg() {
             let doing = "waiting in the ring with a timeout, which Linux has since 5.11";

@@ -79,6 +79,7 @@ mod select;
 mod shards;
 mod spawn;
 
+pub use annulus::BackendChoice;
 pub use blocking::{Unblock, unblock};
 pub use builder::Builder;
 pub use error::Error;

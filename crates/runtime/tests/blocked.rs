@@ -1,6 +1,6 @@
-//! Where io_uring is forbidden or missing, `run` says so and nothing panics.
+//! Where io_uring is forbidden or missing and nothing but the kernel is wanted, `run` says so and nothing panics.
 
-use annulus_rt::{Error, Shards, run};
+use annulus_rt::{BackendChoice, Builder, Error, Shards};
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
 
 const IO_URING_SETUP: i64 = 425;
@@ -23,9 +23,13 @@ fn with_setup_answering<T: Send>(errno: i32, test: impl FnOnce() -> T + Send) ->
     })
 }
 
+fn on_kernel() -> Builder {
+    Builder::new().backend(BackendChoice::Kernel)
+}
+
 #[test]
 fn a_filter_that_forbids_io_uring_is_named_in_the_error() {
-    let error = with_setup_answering(libc::EPERM, || run(async {}).unwrap_err());
+    let error = with_setup_answering(libc::EPERM, || on_kernel().run(async {}).unwrap_err());
     assert!(matches!(error, Error::Setup(_)), "{error:?}");
     assert_eq!(error.errno(), Some(rustix::io::Errno::PERM));
     let text = error.to_string();
@@ -35,7 +39,9 @@ fn a_filter_that_forbids_io_uring_is_named_in_the_error() {
 
 #[test]
 fn a_kernel_without_io_uring_is_an_error_for_shards_too() {
-    let error = with_setup_answering(libc::ENOSYS, || Shards::new(2).run(|_| async {}).unwrap_err());
+    let error = with_setup_answering(libc::ENOSYS, || {
+        Shards::new(2).builder(on_kernel()).run(|_| async {}).unwrap_err()
+    });
     assert_eq!(error.errno(), Some(rustix::io::Errno::NOSYS));
     assert!(error.to_string().starts_with("there is no io_uring here (ENOSYS)"), "{error}");
 }

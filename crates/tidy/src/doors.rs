@@ -1,6 +1,6 @@
 //! Doors: the files that may do what the rest of the tree may not, each listed with its reason.
 //!
-//! Three lists stand in ARCHITECTURE.md: files that hold `unsafe`, files that start threads or read
+//! One file alone names the engine ([`ENGINE_DOOR`]). Three lists stand in ARCHITECTURE.md: files that hold `unsafe`, files that start threads or read
 //! the clock. A list is exact: a file that does it and is not listed is found, and so is a file that
 //! is listed and does not. That each `unsafe` block has its `SAFETY` comment, and that clock and
 //! threads are refused elsewhere, is clippy's to say (`clippy.toml`).
@@ -50,6 +50,27 @@ pub fn clock_and_threads(tree: &Tree) -> Vec<Finding> {
         .filter_map(|(path, source)| use_of_clock_or_threads(source).map(|line| (path, line)))
         .collect();
     compare(tree, CLOCK_AND_THREADS, &holders, "reads the clock or starts a thread")
+}
+
+/// The only file of a crate that is built with the engine which names it: who runs a ring is decided there, and nothing
+/// else knows.
+pub const ENGINE_DOOR: &str = "crates/ring/src/backend.rs";
+
+/// Crates that may name the engine anywhere: its own, and the suite that holds every back end to the same rules.
+const ENGINE_ROOMS: [&str; 2] = ["crates/engine/", "crates/conformance/"];
+
+/// Files that name the engine and are not its door.
+#[must_use]
+pub fn engine(tree: &Tree) -> Vec<Finding> {
+    let names = |(path, source): (&str, &Source)| Some((path.to_owned(), source.line_of("annulus_engine")?));
+    let outside = |(path, _): &(String, usize)| {
+        path != ENGINE_DOOR && !ENGINE_ROOMS.iter().any(|room| path.starts_with(room))
+    };
+    let finding = |(path, line): (String, usize)| {
+        let what = format!("names the engine, which only `{ENGINE_DOOR}` does");
+        Finding::new(&path, line, what, "go through `BackendChoice` of `annulus`")
+    };
+    tree.sources().filter_map(names).filter(outside).map(finding).collect()
 }
 
 /// The first line outside the file's unit tests that opens clippy's lint, or names what it does not know.
@@ -108,6 +129,21 @@ mod tests {
     }
 
     const LOUD: &str = "//! x\nfn a() { unsafe { b() } }\n";
+
+    #[test]
+    fn the_engine_is_named_in_its_door_and_its_own_rooms_alone() {
+        let code = "//! x\nuse annulus_engine::Engine;\n";
+        let allowed = [
+            (ENGINE_DOOR, code),
+            ("crates/engine/tests/a.rs", code),
+            ("crates/conformance/src/faulty.rs", code),
+            ("crates/rt/src/a.rs", "//! annulus_engine\n"),
+        ];
+        assert_eq!(engine(&tree(UNSAFE, "", &allowed)), []);
+        let found = engine(&tree(UNSAFE, "", &[("crates/ring/src/builder.rs", code)]));
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert_eq!((found[0].file.as_str(), found[0].line), ("crates/ring/src/builder.rs", 2));
+    }
 
     #[test]
     fn a_file_with_unsafe_that_is_not_listed_is_found() {

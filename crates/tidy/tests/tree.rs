@@ -27,6 +27,11 @@ fn clock_and_threads_are_used_in_the_listed_files_and_nowhere_else() {
 }
 
 #[test]
+fn one_file_names_the_engine() {
+    assert_none(&doors::engine(&TREE));
+}
+
+#[test]
 fn the_pure_part_has_no_way_outside() {
     assert_none(&purity::check(&TREE));
 }

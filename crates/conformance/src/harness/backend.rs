@@ -1,12 +1,12 @@
 //! The back ends under test, and how a ring on each is described.
 //!
-//! A further back end is one more line in [`backends`], nothing else.
+//! A further back end is one more line in [`backends`] and one function, nothing else.
 
 use std::os::fd::RawFd;
 use std::sync::OnceLock;
 
 use annulus::abi::{OpcodeInfo, SetupFlags};
-use annulus::{Builder, IoUring, SetupError, cqueue, squeue};
+use annulus::{BackendChoice, Builder, IoUring, SetupError, cqueue, squeue};
 use rustix::system::uname;
 
 use super::rig::supported_opcodes;
@@ -94,8 +94,12 @@ impl Setup {
         Self { entries, cq_entries: None, flags: SetupFlags::empty(), idle_ms: 10, attach_to: None }
     }
 
-    fn builder<S: squeue::EntryMarker, C: cqueue::EntryMarker>(&self) -> Builder<S, C> {
+    fn builder<S: squeue::EntryMarker, C: cqueue::EntryMarker>(
+        &self,
+        choice: BackendChoice,
+    ) -> Builder<S, C> {
         let mut builder = IoUring::<S, C>::builder();
+        builder.backend(choice);
         if let Some(entries) = self.cq_entries {
             builder.setup_cqsize(entries);
         }
@@ -110,10 +114,26 @@ impl Setup {
     }
 }
 
-/// Every back end there is. All of them in one run, so that a difference is one red name.
+/// Names the back ends of a run, with commas between them: `kernel,engine`.
+const VARIABLE: &str = "ANNULUS_CONFORMANCE_BACKENDS";
+
+/// The back ends of a run where `ANNULUS_CONFORMANCE_BACKENDS` says nothing.
+const DEFAULT: &str = "kernel";
+
+/// The back ends of this run. All of them in one, so that a difference is one red name.
+///
+/// # Panics
+///
+/// If `ANNULUS_CONFORMANCE_BACKENDS` names one that there is not.
 #[must_use]
 pub fn backends() -> Vec<BackendUnderTest> {
-    vec![kernel()]
+    let names = std::env::var(VARIABLE).unwrap_or_else(|_| DEFAULT.to_owned());
+    let named = |name: &str| match name {
+        "kernel" => kernel(),
+        "engine" => engine(),
+        _ => panic!("{VARIABLE}={names}: there is no back end `{name}`, only kernel and engine"),
+    };
+    names.split(',').map(named).collect()
 }
 
 /// The kernel of this machine.
@@ -121,8 +141,19 @@ fn kernel() -> BackendUnderTest {
     BackendUnderTest {
         name: "kernel",
         release: release(uname().release().to_str().unwrap_or_default()),
-        open: |setup| setup.builder().try_build(setup.entries),
-        open_wide: |setup| setup.builder().try_build(setup.entries),
+        open: |setup| setup.builder(BackendChoice::Kernel).try_build(setup.entries),
+        open_wide: |setup| setup.builder(BackendChoice::Kernel).try_build(setup.entries),
+        opcodes: OnceLock::new(),
+    }
+}
+
+/// The engine in this process, which presents itself as Linux 6.18 wherever it runs.
+fn engine() -> BackendUnderTest {
+    BackendUnderTest {
+        name: "engine",
+        release: (6, 18),
+        open: |setup| setup.builder(BackendChoice::Engine).try_build(setup.entries),
+        open_wide: |setup| setup.builder(BackendChoice::Engine).try_build(setup.entries),
         opcodes: OnceLock::new(),
     }
 }

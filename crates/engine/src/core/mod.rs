@@ -27,10 +27,11 @@ mod wait;
 mod watch;
 mod work;
 
+use std::any::Any;
 use std::collections::VecDeque;
 use std::fmt::{self, Debug, Formatter};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::thread::ThreadId;
 
 use annulus_abi::{Params, SetupFlags};
@@ -38,7 +39,7 @@ use rustix::io::Errno;
 use slab::Slab;
 
 pub(crate) use descriptor::Descriptor;
-pub(crate) use directory::{find, register as enlist, unregister as delist};
+pub(crate) use directory::{find, is_ring, register as enlist, unregister as delist};
 pub(crate) use message::Letter;
 pub(crate) use notice::Audience;
 pub(crate) use sqpoll::start as start_sqpoll;
@@ -80,6 +81,8 @@ pub(crate) struct Ring {
     pub(crate) id: u64,
     /// What the program may poll; none on a ring of `REGISTERED_FD_ONLY`.
     pub(crate) descriptor: Option<Descriptor>,
+    /// Memory of the program's that the queues lie in; after them, so that it goes last.
+    pub(crate) lent: OnceLock<Box<dyn Any + Send + Sync>>,
 }
 
 /// What the lock guards.
@@ -161,7 +164,7 @@ impl Ring {
         Ok(Arc::new_cyclic(|ring| Self {
             state: Mutex::new(State {
                 rings,
-                tables: Tables::new(RingTest(directory::is_ring)),
+                tables: Tables::new(RingTest(is_ring)),
                 settings: crate::register::Settings::default(),
                 disabled,
                 issuer,
@@ -199,6 +202,7 @@ impl Ring {
             setup,
             id,
             descriptor,
+            lent: OnceLock::new(),
         }))
     }
 

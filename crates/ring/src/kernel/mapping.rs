@@ -15,6 +15,7 @@ use annulus_abi::{
 use rustix::io::Errno;
 use rustix::mm::{Advice, MapFlags, ProtFlags};
 
+use super::RingSource;
 use super::calls::SystemCalls;
 use crate::pages::page_size;
 
@@ -25,7 +26,7 @@ const RING_HEADER: usize = 512;
 
 /// The three regions of a ring and what has to be undone for them.
 #[derive(Debug)]
-pub(super) struct Mappings {
+pub(crate) struct Mappings {
     pub(super) regions: Regions,
     owned: Vec<Owned>,
 }
@@ -41,6 +42,27 @@ struct Owned {
 unsafe impl Send for Mappings {}
 // SAFETY: shared access only reads addresses and sizes.
 unsafe impl Sync for Mappings {}
+
+/// Memory for a ring that is given its own, named in its parameters; `None` for one that the kernel allocates.
+///
+/// # Errors
+///
+/// `ENOMEM` if there is none, or too little was given; `EINVAL` if that does not start on a page.
+pub(crate) fn give_memory(
+    source: RingSource,
+    entries: u32,
+    params: &mut Params,
+) -> Result<Option<Mappings>, Errno> {
+    let mappings = match source {
+        RingSource::Kernel => return Ok(None),
+        RingSource::Anonymous => Mappings::anonymous(entries, params)?,
+        RingSource::Given(memory) => Mappings::given(memory, entries, params)?,
+    };
+    params.flags |= SetupFlags::NO_MMAP.bits();
+    params.cq_off.user_addr = mappings.regions.cq_ring.start.as_ptr().expose_provenance() as u64;
+    params.sq_off.user_addr = mappings.regions.sqes.start.as_ptr().expose_provenance() as u64;
+    Ok(Some(mappings))
+}
 
 impl Mappings {
     /// Maps the rings of an open descriptor.

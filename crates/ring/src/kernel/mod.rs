@@ -26,7 +26,7 @@ use rustix::io::Errno;
 
 pub use calls::{SharedMemory, SystemCalls};
 use mapping::Mappings;
-pub(crate) use mapping::memory_size;
+pub(crate) use mapping::{give_memory, memory_size};
 pub(crate) use probe_flag::{plain_ring, probe_flag};
 use register::register;
 pub(crate) use register::register_sized;
@@ -88,16 +88,7 @@ impl Kernel {
         entries: u32,
         mut params: Params,
     ) -> Result<Self, Errno> {
-        let given = match source {
-            RingSource::Kernel => None,
-            RingSource::Anonymous => Some(Mappings::anonymous(entries, &params)?),
-            RingSource::Given(memory) => Some(Mappings::given(memory, entries, &params)?),
-        };
-        if let Some(mappings) = &given {
-            params.flags |= SetupFlags::NO_MMAP.bits();
-            params.cq_off.user_addr = mappings.regions.cq_ring.start.as_ptr().expose_provenance() as u64;
-            params.sq_off.user_addr = mappings.regions.sqes.start.as_ptr().expose_provenance() as u64;
-        }
+        let given = give_memory(source, entries, &mut params)?;
         let fd = setup(&calls, entries, &mut params)?;
         // SAFETY: set up just now, through this table, with these parameters.
         unsafe { Self::with_ring(calls, fd, params, given) }
