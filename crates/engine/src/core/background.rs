@@ -52,7 +52,10 @@ impl State {
 
     /// Whether the program could notice without entering.
     fn wants_background(&self, ring: &Ring) -> bool {
-        !ring.defers() || self.env.setup.contains(SetupFlags::TASKRUN_FLAG) || self.notices.has_eventfd()
+        !ring.defers()
+            || self.env.setup.contains(SetupFlags::TASKRUN_FLAG)
+            || self.notices.has_eventfd()
+            || ring.descriptor.as_ref().is_some_and(Descriptor::is_exposed)
     }
 
     fn start_background(&mut self) {
