@@ -9,7 +9,10 @@ mod things;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use annulus::abi::{IOSQE_ASYNC, IOSQE_CQE_SKIP_SUCCESS, IOSQE_IO_DRAIN, IOSQE_IO_HARDLINK, IOSQE_IO_LINK};
+use annulus::abi::{
+    IORING_OP_SEND_ZC, IORING_OP_SENDMSG_ZC, IOSQE_ASYNC, IOSQE_CQE_SKIP_SUCCESS, IOSQE_IO_DRAIN,
+    IOSQE_IO_HARDLINK, IOSQE_IO_LINK,
+};
 
 use self::operations::{GROUPS, Operations, Topic};
 use self::things::{Thing, Touch, other_end};
@@ -35,8 +38,10 @@ pub fn generate(seed: u64) -> Program {
         random,
         topics,
         entries: ring.entries,
+        submit_all: ring.submit_all,
         steps: Vec::new(),
         named: 0,
+        makers: Vec::new(),
         has_files: false,
         has_buffers: false,
         waiting: BTreeMap::new(),
@@ -71,9 +76,12 @@ struct Generator {
     random: Random,
     topics: Vec<Topic>,
     entries: u32,
+    submit_all: bool,
     steps: Vec<Step>,
     /// The last name that was given.
     named: u16,
+    /// Requests that make descriptors.
+    makers: Vec<u16>,
     has_files: bool,
     has_buffers: bool,
     /// Directions of streams that somebody may wait for, and the request that does.
@@ -137,11 +145,10 @@ impl Generator {
             pushed += u32::try_from(chain.len()).unwrap_or_default();
             self.steps.extend(chain.into_iter().map(Step::Push));
         }
-        self.steps.push(Step::Submit);
-        if pushed > 1 && self.random.one_in(8) {
-            // A refused entry leaves what is behind it in the queue.
-            self.steps.push(Step::Submit);
-        }
+        // A refused entry leaves what is behind it in the queue; nothing shall be left for the next window, whose
+        // chains know nothing of it. A submit with nothing to do does nothing.
+        let submits = if self.submit_all { 1 } else { pushed.clamp(1, 5) };
+        self.steps.extend((0..submits).map(|_| Step::Submit));
         self.steps.push(Step::Settle);
     }
 
@@ -152,7 +159,8 @@ impl Generator {
         let mut waits: Vec<(Thing, u16)> = Vec::new();
         let (mut may_wait, mut held) = (false, BTreeSet::new());
         for place in 0..len {
-            let op = self.operation(place > 0);
+            let is_linked_to = chain.last().is_some_and(|last| !matches!(last.op, Op::LinkTimeout { .. }));
+            let op = self.operation(is_linked_to);
             let touch = Touch::of(&op);
             let is_free = touch.things.iter().all(|thing| {
                 !taken.contains(thing) && !self.held.contains(thing) && !self.waiting.contains_key(thing)
@@ -164,6 +172,9 @@ impl Generator {
                 continue;
             }
             self.named += 1;
+            if op.makes_descriptor() {
+                self.makers.push(self.named);
+            }
             waits.extend(touch.waiting().map(|thing| (thing, self.named)));
             if may_wait {
                 held.extend(touch.things.iter().copied());
@@ -176,7 +187,12 @@ impl Generator {
         }
         let last = chain.len().saturating_sub(1);
         for request in chain.iter_mut().take(last) {
-            request.flags |= self.random.pick(&[IOSQE_IO_LINK, IOSQE_IO_LINK, IOSQE_IO_HARDLINK]);
+            // A hard link outlives a request that is cancelled while a worker is at it, and not one that waits for a
+            // worker: which of the two, is a race.
+            let may_block =
+                request.flags & IOSQE_ASYNC != 0 || matches!(request.op, Op::Splice { .. } | Op::Tee { .. });
+            let hard = if may_block { IOSQE_IO_LINK } else { IOSQE_IO_HARDLINK };
+            request.flags |= self.random.pick(&[IOSQE_IO_LINK, IOSQE_IO_LINK, hard]);
         }
         if self.random.one_in(40)
             && let Some(request) = chain.last_mut()
@@ -213,6 +229,7 @@ impl Generator {
         let mut operations = Operations {
             random: &mut self.random,
             named: self.named,
+            makers: &self.makers,
             has_files: self.has_files,
             has_buffers: self.has_buffers,
         };
@@ -221,6 +238,9 @@ impl Generator {
             (_, true) => operations.link_timeout(),
             _ => match operations.of(topic) {
                 Op::SendZc { at, len } if self.drains => Op::Send { at, len, msg_flags: 0 },
+                Op::Raw { opcode: IORING_OP_SEND_ZC | IORING_OP_SENDMSG_ZC } if self.drains => {
+                    Op::Nop { result: 0 }
+                }
                 op => op,
             },
         }
@@ -283,6 +303,40 @@ impl Generator {
         }
         if self.random.one_in(6) && !self.waiting.is_empty() {
             self.cancel_one();
+        }
+        if self.random.one_in(5) {
+            let registration = self.registration();
+            self.steps.push(Step::Register(registration));
+            self.steps.push(Step::Settle);
+        }
+    }
+
+    /// Something that is registered, changed or given back between two windows.
+    fn registration(&mut self) -> Registration {
+        let (list, ring) = (self.random.pick(&GROUPS[..2]), self.random.pick(&GROUPS[2..]));
+        let slot = self.random.pick(&[4, 5, 6, 7, 8]);
+        match self.random.below(16) {
+            0 | 1 => Registration::Update {
+                slot,
+                to: self.random.pick(&[Target::Bad, Target::File(0), Target::Event]),
+            },
+            2 => Registration::NoFiles,
+            3 => {
+                self.has_files = true;
+                Registration::Files
+            }
+            4 => {
+                self.has_buffers = true;
+                Registration::Buffers
+            }
+            5 => Registration::NoBuffers,
+            6 => Registration::NoBufferRing { group: self.random.pick(&[ring, ring, list]) },
+            7 => Registration::BufferRing { group: ring, incremental: false },
+            8..11 => Registration::Give { group: ring, id: self.random.pick(&[0, 1, 2, 3, 9]) },
+            11 => Registration::NoEventfd,
+            12 => Registration::MaxWorkers { bounded: 4, unbounded: 4 },
+            13 => Registration::AllocRange { from: self.random.pick(&[0, 4, 7]), len: 3 },
+            _ => Registration::RawRegister { op: u32::try_from(self.random.below(40)).unwrap_or_default() },
         }
     }
 

@@ -55,6 +55,8 @@ pub(super) struct Operations<'a> {
     pub(super) random: &'a mut Random,
     /// Names of earlier requests.
     pub(super) named: u16,
+    /// Those of them that make descriptors.
+    pub(super) makers: &'a [u16],
     /// Whether slots, fixed buffers are registered.
     pub(super) has_files: bool,
     pub(super) has_buffers: bool,
@@ -114,6 +116,12 @@ impl Operations<'_> {
     /// The name of an earlier request, or, rarely, of none.
     fn earlier(&mut self) -> u16 {
         self.random.between(0, self.named)
+    }
+
+    /// A descriptor that an earlier request may have made.
+    fn made(&mut self) -> Target {
+        let latest = &self.makers[self.makers.len().saturating_sub(3)..];
+        Target::Made(if latest.is_empty() { self.named } else { self.random.pick(latest) })
     }
 
     fn of_topic_at_random(&mut self) -> Op {
@@ -243,8 +251,8 @@ impl Operations<'_> {
                 Op::Accept { multishot, place }
             }
             4 | 5 => Op::Socket { place },
-            6 => Op::Connect { at: Target::Made(self.earlier()) },
-            _ => Op::Send { at: Target::Made(self.earlier()), len: 5, msg_flags: 0 },
+            6 => Op::Connect { at: self.made() },
+            _ => Op::Send { at: self.made(), len: 5, msg_flags: 0 },
         }
     }
 
@@ -318,8 +326,8 @@ impl Operations<'_> {
             7 => Op::Rename { from: one, to: other, flags: self.random.pick(&[0, 0, 1, 2, 99]) },
             8 => Op::Symlink { to: one, path: other },
             9 => Op::HardLink { from: one, path: other },
-            10 => Op::Read { at: Target::Made(self.earlier()), len: 20, offset: -1, memory: Memory::Own },
-            11 => Op::Write { at: Target::Made(self.earlier()), len: 20, offset: -1, memory: Memory::Own },
+            10 => Op::Read { at: self.made(), len: 20, offset: -1, memory: Memory::Own },
+            11 => Op::Write { at: self.made(), len: 20, offset: -1, memory: Memory::Own },
             _ => {
                 Op::Close { at: self.random.pick(&[Target::Made(self.named), Target::File(0), Target::Bad]) }
             }

@@ -90,7 +90,9 @@ impl Touch {
 
     fn at(&mut self, target: Target) -> &mut Self {
         if let Target::Slot(_) = target {
-            self.things.insert(Thing::Slots);
+            // Updates put other things into slots than those that were registered.
+            let others = [Thing::File(0), Thing::File(1), Thing::Pair(0), Thing::Event, Thing::Slots];
+            self.things.extend(others);
         }
         match behind(target) {
             Target::File(n) => self.thing(Thing::File(n)),
