@@ -9,6 +9,7 @@
 //! core does it.
 
 mod control;
+mod file;
 mod net;
 mod nop;
 mod poll;
@@ -186,6 +187,12 @@ impl Outcome {
         Self { result: -errno.raw_os_error(), flags: CqeFlags::empty(), extra: None, severs: true }
     }
 
+    /// As the operations end whose failure Linux does not count as one: it neither breaks a chain nor makes a completion appear that
+    /// was to be skipped.
+    pub(crate) fn lenient(result: Result<u32, Errno>) -> Self {
+        Self { severs: false, ..Self::from(result) }
+    }
+
     /// As a transfer of `count` bytes that should have been `wanted` and breaks a chain if it is short.
     pub(crate) fn transferred(count: usize, wanted: usize) -> Self {
         Self { severs: count < wanted, ..Self::success(i32::try_from(count).unwrap_or(i32::MAX)) }
@@ -346,6 +353,7 @@ pub(crate) fn prepare(sqe: &Sqe, cx: &mut Prepare<'_>) -> Result<Op, Errno> {
         abi::IORING_OP_PROVIDE_BUFFERS | abi::IORING_OP_REMOVE_BUFFERS => {
             provide::Provide::prepare(sqe, cx).map(|op| Op::Other(Box::new(op)))
         }
+        opcode if file::has(opcode) => file::prepare(sqe, cx),
         opcode if net::has(opcode) => net::prepare(sqe, cx),
         _ => Control::prepare(sqe, cx).map(Op::Control),
     }

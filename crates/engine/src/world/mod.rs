@@ -10,22 +10,30 @@
 //!   another party where the system can tell);
 //! - errors are errnos as the kernel's io_uring would put them into `res`.
 
+mod attributes;
 mod clock;
 mod direct;
 mod elements;
+mod file_work;
 mod files;
 pub(crate) mod host;
 mod memory;
+mod paths;
+mod pipes;
 mod readiness;
 mod sockets;
 mod transfer;
 
+pub(crate) use attributes::{Attributes, Bearer};
 pub(crate) use clock::{Clock, ClockId};
 pub(crate) use direct::{Direct, DirectIo};
 pub(crate) use elements::Elements;
+pub(crate) use file_work::FileWork;
 pub(crate) use files::{FileKind, Files};
 pub(crate) use host::Host;
 pub(crate) use memory::{Memory, Span, Vouched};
+pub(crate) use paths::{At, Opening, Paths};
+pub(crate) use pipes::{End, Pipes};
 pub(crate) use readiness::{Event, Readiness, ReadySet};
 pub(crate) use sockets::{
     Incoming, LONGEST_ADDRESS, Outgoing, PeerAddress, Received, SendStamp, SocketAddress, SocketFact,
@@ -35,7 +43,20 @@ pub(crate) use transfer::{CURRENT, Direction, Status, Transfer};
 
 /// The outside as the engine sees it.
 pub(crate) trait World:
-    DirectIo + Files + Memory + Clock + Readiness + Sockets + Transfer + std::fmt::Debug + Send + Sync
+    DirectIo
+    + Files
+    + Memory
+    + Clock
+    + Readiness
+    + Sockets
+    + Transfer
+    + FileWork
+    + Paths
+    + Attributes
+    + Pipes
+    + std::fmt::Debug
+    + Send
+    + Sync
 {
 }
 

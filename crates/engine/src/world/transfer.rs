@@ -27,6 +27,8 @@ pub(crate) struct Status {
     pub(crate) writable: bool,
     /// `O_DIRECT`: past the page cache.
     pub(crate) direct: bool,
+    /// `O_NONBLOCK`.
+    pub(crate) nonblocking: bool,
 }
 
 /// Reading and writing.

@@ -451,8 +451,11 @@ impl Operation for ReadWrite {
         let memory = self.blocking_memory();
         let before = if self.priority == 0 { None } else { world.replace_priority(self.priority) };
         let moved = loop {
+            if interrupt.requested() {
+                break Err(Errno::INTR);
+            }
             match world.transfer(self.direction, fd, &memory, self.position(), self.flags) {
-                Err(Errno::INTR) if !interrupt.requested() => {}
+                Err(Errno::INTR) => {}
                 Err(Errno::SPIPE) if !self.is_stream => self.is_stream = true,
                 moved => break moved,
             }

@@ -209,7 +209,7 @@ fn a_worker_reads_what_the_page_cache_has_not() {
 }
 
 #[test]
-fn direct_reads_are_left_to_a_worker() {
+fn direct_reads_go_on_by_themselves_or_on_a_worker() {
     let (mut stand, dir) = (Stand::new(), tempfile::tempdir().unwrap());
     let path = dir.path().join("direct");
     std::fs::write(&path, [5; 8192]).unwrap();
@@ -220,7 +220,7 @@ fn direct_reads_are_left_to_a_worker() {
     let file = open(OFlags::RDONLY | OFlags::DIRECT | OFlags::CLOEXEC);
     let mut op = stand.prepare(&read(&file, &mut memory[start..start + 4096], 4096)).unwrap();
     let step = stand.attempt(&mut op, file.as_raw_fd(), Turn::Inline);
-    assert!(matches!(step, Step::Block(Work { lane: Lane::Bounded, hash: None })), "{step:?}");
+    assert!(matches!(step, Step::Start(Direct { offset: 4096, .. }, _)), "{step:?}");
     let step = stand.block(&mut op, file.as_raw_fd());
     assert!(matches!(step, Step::Done(Outcome { result: 4096, severs: false, .. })), "{step:?}");
     assert_eq!(memory[start..start + 4096], [5; 4096]);

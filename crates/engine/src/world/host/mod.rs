@@ -2,10 +2,14 @@
 //!
 //! Each trait of the world has its file here. None of them makes an io_uring call.
 
+mod attributes;
 mod clock;
 mod direct;
+mod file_work;
 mod files;
 mod memory;
+mod paths;
+mod pipes;
 mod readiness;
 mod sockets;
 mod stamps;

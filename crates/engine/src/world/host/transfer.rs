@@ -70,6 +70,7 @@ impl Transfer for Host {
             readable: !path && mode != OFlags::WRONLY,
             writable: !path && (mode == OFlags::WRONLY || mode == OFlags::RDWR),
             direct: flags.contains(OFlags::DIRECT),
+            nonblocking: flags.contains(OFlags::NONBLOCK),
         })
     }
 
