@@ -144,6 +144,14 @@ impl Request {
         self.op.settle(&mut Context { world, tables, fd, flags, turn: Turn::Worker, vouched }, result)
     }
 
+    /// Ends its operation with this error, without another attempt.
+    pub(crate) fn refuse(&mut self, world: &Arc<dyn World>, tables: &mut Tables, errno: Errno) -> Step {
+        let fd = self.file.fd();
+        let (flags, vouched) = (self.flags, self.vouched);
+        let mut cx = Context { world, tables, fd, flags, turn: Turn::Worker, vouched };
+        self.op.refuse(&mut cx, errno)
+    }
+
     /// Gives back what its operation holds.
     pub(crate) fn abandon(&mut self, world: &Arc<dyn World>, tables: &mut Tables) {
         let fd = self.file.fd();

@@ -81,14 +81,8 @@ impl State {
         self.clocks.remove(key);
         self.again.retain(|other| *other != key);
         let Self { requests, tables, env, .. } = self;
-        let request = &mut requests[key.0 as usize];
-        let progress = request.op.progress();
-        request.abandon(&env.world, tables);
-        let outcome = match progress {
-            0 => Outcome::failure(Errno::CANCELED),
-            bytes => Outcome { severs: true, ..Outcome::from(Ok(bytes)) },
-        };
-        self.end(key, &outcome);
+        let step = requests[key.0 as usize].refuse(&env.world, tables, Errno::CANCELED);
+        self.carry_on(key, step);
     }
 
     /// The kernel's waits for futexes and children are no work of a worker: cancelling them succeeds.

@@ -6,7 +6,7 @@ use annulus_abi::{Cqe, CqeFlags, SqRingFlags};
 use rustix::io::Errno;
 
 use super::State;
-use crate::op::Outcome;
+use crate::op::{Outcome, Step};
 use crate::request::Request;
 use crate::scheduler::Key;
 
@@ -29,18 +29,31 @@ impl State {
     pub(super) fn end_with_notice(&mut self, key: Key, outcome: &Outcome, notice: &Outcome) {
         self.disarm(key);
         let request = self.requests.remove(key.0 as usize);
-        self.post(request.user_data, &outcome.with_flags(outcome.flags | CqeFlags::MORE));
-        self.post(request.user_data, &notice.with_flags(notice.flags | CqeFlags::NOTIF));
+        self.post_with_notice(&request, outcome, notice);
         self.tell_scheduler(key, &request, outcome.severs);
     }
 
     /// Ends a request that never ran.
     pub(super) fn end_refused(&mut self, key: Key, errno: Errno, silent: bool) {
         let mut request = self.requests.remove(key.0 as usize);
-        request.abandon(&self.env.world, &mut self.tables);
+        let step = request.refuse(&self.env.world, &mut self.tables, errno);
         if !silent {
-            self.post(request.user_data, &Outcome::failure(errno));
+            self.post_refused(&request, &step);
         }
+    }
+
+    /// Posts what a request that is not in the table says to its refusal.
+    pub(super) fn post_refused(&mut self, request: &Request, step: &Step) {
+        match step {
+            Step::Done(outcome) => self.post_last(request, outcome),
+            Step::DoneWithNotice(outcome, notice) => self.post_with_notice(request, outcome, notice),
+            step => unreachable!("a refused operation goes on: {step:?}"),
+        }
+    }
+
+    fn post_with_notice(&mut self, request: &Request, outcome: &Outcome, notice: &Outcome) {
+        self.post(request.user_data, &outcome.with_flags(outcome.flags | CqeFlags::MORE));
+        self.post(request.user_data, &notice.with_flags(notice.flags | CqeFlags::NOTIF));
     }
 
     /// Ends a request without a completion.

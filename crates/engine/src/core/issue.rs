@@ -54,7 +54,8 @@ impl State {
     pub(super) fn issue_inline(&mut self, key: Key) {
         let request = &mut self.requests[key.0 as usize];
         if let Err(errno) = Self::resolve(request, &self.tables) {
-            return self.end(key, &Outcome::failure(errno));
+            let step = request.refuse(&self.env.world, &mut self.tables, errno);
+            return self.carry_on(key, step);
         }
         let step = request.attempt(&self.env.world, &mut self.tables, Turn::Inline);
         self.carry_on(key, step);

@@ -4,7 +4,7 @@ use annulus_abi::{IORING_OP_LINK_TIMEOUT, OpTraits, OpcodeInfo, SetupFlags, SqRi
 use rustix::io::Errno;
 
 use super::{Ring, State};
-use crate::op::{Context, Op, Outcome, Prepare, Step, Turn, is_supported, prepare};
+use crate::op::{Context, Op, Outcome, Prepare, Step, Turn, is_supported, prepare, unprepared};
 use crate::request::{FileRef, Request};
 use crate::scheduler::{Kind, Scheduler};
 use crate::shared::Entry;
@@ -80,16 +80,16 @@ impl State {
                     self.issue_fresh(sqe, op, vouched);
                     Ok(())
                 }
-                Err(Bad::Unread(errno) | Bad::Read(errno)) => {
-                    self.post(sqe.user_data, &Outcome::failure(errno));
-                    Err(errno)
+                Err(bad) => {
+                    self.refuse_fresh(sqe, bad.operation(sqe), vouched, bad.errno());
+                    Err(bad.errno())
                 }
             };
         }
         let kind = if is_link_timeout { Kind::LinkTimeout } else { Kind::Ordinary };
         let (op, bad) = match self.prepare(entry, vouched) {
             Ok(op) => (op, None),
-            Err(bad) => (Op::Void, Some(bad)),
+            Err(bad) => (bad.operation(sqe), Some(bad)),
         };
         let key = self.insert(Request { scheduled: true, ..Request::new(sqe, op, FileRef::None, vouched) });
         let refused = match bad {
@@ -97,7 +97,7 @@ impl State {
                 self.scheduler.submit_unread(key, flags, kind, errno, &mut self.decisions);
                 Some(errno)
             }
-            Some(Bad::Read(errno)) => {
+            Some(Bad::Read(errno) | Bad::Unprepared(errno)) => {
                 self.scheduler.submit(key, flags, kind, Some(errno), &mut self.decisions)
             }
             None => self.scheduler.submit(key, flags, kind, None, &mut self.decisions),
@@ -112,6 +112,9 @@ impl State {
         let sqe = &entry.sqe;
         let info = read_flags(sqe).map_err(Bad::Unread)?;
         self.check(sqe, info).map_err(Bad::Read)?;
+        if !info.refused_fields(sqe).is_empty() {
+            return Err(Bad::Unprepared(Errno::INVAL));
+        }
         let extra = self.env.setup.contains(SetupFlags::SQE128).then(|| self.rings.sq.extra(entry));
         let mut cx = Prepare {
             world: &*self.env.world,
@@ -120,7 +123,7 @@ impl State {
             iopoll: self.env.setup.contains(SetupFlags::IOPOLL),
             wide_completions: self.env.setup.intersects(SetupFlags::CQE32 | SetupFlags::CQE_MIXED),
         };
-        prepare(sqe, &mut cx).map_err(Bad::Read)
+        prepare(sqe, &mut cx).map_err(Bad::Unprepared)
     }
 
     /// Attempts what nothing holds back. It becomes a request of the table only if it does not end at once.
@@ -133,7 +136,7 @@ impl State {
         }
         let file = match FileRef::find(sqe.opcode, flags, sqe.fd, &self.tables) {
             Ok(file) => file,
-            Err(errno) => return self.post(sqe.user_data, &Outcome::failure(errno)),
+            Err(errno) => return self.refuse_fresh(sqe, op, vouched, errno),
         };
         let (world, tables, fd) = (&self.env.world, &mut self.tables, file.fd());
         let step = op.attempt(&mut Context { world, tables, fd, flags, turn: Turn::Inline, vouched });
@@ -142,6 +145,14 @@ impl State {
         }
         let key = self.admit(Request::new(sqe, op, file, vouched));
         self.carry_on(key, step);
+    }
+
+    /// Ends what never got a place in the table.
+    #[cold]
+    fn refuse_fresh(&mut self, sqe: &Sqe, op: Op, vouched: Vouched, errno: Errno) {
+        let mut request = Request::new(sqe, op, FileRef::None, vouched);
+        let step = request.refuse(&self.env.world, &mut self.tables, errno);
+        self.post_refused(&request, &step);
     }
 
     /// Gives a place in the table to a request that the scheduler did not order.
@@ -162,10 +173,7 @@ impl State {
         if sqe.personality != 0 {
             self.settings.personality(sqe.personality)?;
         }
-        if !is_supported(sqe.opcode) {
-            return Err(Errno::OPNOTSUPP);
-        }
-        if info.refused_fields(sqe).is_empty() { Ok(()) } else { Err(Errno::INVAL) }
+        if is_supported(sqe.opcode) { Ok(()) } else { Err(Errno::OPNOTSUPP) }
     }
 }
 
@@ -175,6 +183,24 @@ enum Bad {
     Unread(Errno),
     /// They were.
     Read(Errno),
+    /// Its operation refused it.
+    Unprepared(Errno),
+}
+
+impl Bad {
+    const fn errno(&self) -> Errno {
+        match self {
+            Self::Unread(errno) | Self::Read(errno) | Self::Unprepared(errno) => *errno,
+        }
+    }
+
+    /// What says how the request ends.
+    fn operation(&self, sqe: &Sqe) -> Op {
+        match self {
+            Self::Unprepared(_) => unprepared(sqe),
+            Self::Unread(_) | Self::Read(_) => Op::Void,
+        }
+    }
 }
 
 /// What is refused before the flags are taken to mean anything.

@@ -176,7 +176,7 @@ fn attempt(ring: &Arc<Ring>, key: Key, generation: u32, interrupt: &Interrupt) {
         };
         match State::resolve(request, tables) {
             Ok(()) => request.attempt(&env.world, tables, Turn::Worker),
-            Err(errno) => Step::Done(Outcome::failure(errno)),
+            Err(errno) => request.refuse(&env.world, tables, errno),
         }
     };
     match attempted {

@@ -107,6 +107,19 @@ impl Op {
         }
     }
 
+    /// [`Operation::refuse`].
+    pub(crate) fn refuse(&mut self, cx: &mut Context<'_>, errno: Errno) -> Step {
+        match self {
+            Self::Other(operation) => operation.refuse(cx, errno),
+            Self::Transfer(transfer) => transfer.refuse(cx, errno),
+            _ => {
+                let done = self.progress();
+                self.abandon(cx);
+                Step::Done(Outcome::refused(done, errno))
+            }
+        }
+    }
+
     /// [`Operation::progress`].
     pub(crate) fn progress(&self) -> u32 {
         match self {
@@ -196,6 +209,14 @@ impl Outcome {
     /// As a transfer of `count` bytes that should have been `wanted` and breaks a chain if it is short.
     pub(crate) fn transferred(count: usize, wanted: usize) -> Self {
         Self { severs: count < wanted, ..Self::success(i32::try_from(count).unwrap_or(i32::MAX)) }
+    }
+
+    /// The end of an operation that is not attempted again: what it has moved so far counts, if that is anything.
+    pub(crate) fn refused(done: u32, errno: Errno) -> Self {
+        match done {
+            0 => Self::failure(errno),
+            bytes => Self { severs: true, ..Self::from(Ok(bytes)) },
+        }
     }
 
     /// The same with these flags.
@@ -324,6 +345,14 @@ pub(crate) trait Operation: Send {
         let _ = cx;
     }
 
+    /// Ends with this error without another attempt: its file is not there, it was cancelled, or what it was linked to failed. Gives
+    /// back what it holds.
+    fn refuse(&mut self, cx: &mut Context<'_>, errno: Errno) -> Step {
+        let done = self.progress();
+        self.abandon(cx);
+        Step::Done(Outcome::refused(done, errno))
+    }
+
     /// Bytes that earlier attempts have moved: what a request that is cancelled half-way answers instead of `ECANCELED`.
     fn progress(&self) -> u32 {
         0
@@ -357,6 +386,11 @@ pub(crate) fn prepare(sqe: &Sqe, cx: &mut Prepare<'_>) -> Result<Op, Errno> {
         opcode if net::has(opcode) => net::prepare(sqe, cx),
         _ => Control::prepare(sqe, cx).map(Op::Control),
     }
+}
+
+/// What stands for an entry that could not be prepared: knows what its end looks like.
+pub(crate) fn unprepared(sqe: &Sqe) -> Op {
+    net::unprepared(sqe).unwrap_or(Op::Void)
 }
 
 /// Whether the engine has the opcode: what PROBE tells, and what is not answered by `EINVAL`.

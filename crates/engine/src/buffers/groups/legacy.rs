@@ -66,8 +66,8 @@ impl Provided {
     }
 
     pub(super) fn take(&mut self) -> Result<Buffer, Errno> {
-        let buffer = self.buffers.pop_front().ok_or(Errno::NOBUFS)?;
-        if buffer.span.addr() == 0 { Err(Errno::NOBUFS) } else { Ok(buffer) }
+        let usable = self.buffers.front().is_some_and(|buffer| buffer.span.addr() != 0);
+        if usable { self.buffers.pop_front().ok_or(Errno::NOBUFS) } else { Err(Errno::NOBUFS) }
     }
 
     /// The buffer is the next again.

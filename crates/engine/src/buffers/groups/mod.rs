@@ -105,13 +105,14 @@ impl Groups {
         }
     }
 
-    /// As [`pick_many`](Self::pick_many), but all of them count as used.
+    /// As [`pick_many`](Self::pick_many), but all of them count as used. A list gives one whole buffer, whatever is wanted.
     ///
     /// # Errors
     ///
     /// `ENOENT`, `ENOBUFS`.
     pub(crate) fn take_many(&mut self, group: u16, wanted: usize, most: usize) -> Result<Vec<Picked>, Errno> {
-        let mut picked = self.pick_many(group, wanted, most)?;
+        let list = matches!(self.get(group), Some(Group::Legacy(_)));
+        let mut picked = self.pick_many(group, if list { 0 } else { wanted }, most)?;
         let total = picked.iter().map(|picked| picked.span.len()).sum();
         if matches!(picked.first(), Some(Picked { origin: Origin::Ring, .. })) {
             let more = self.commit_ring(group, total, count_of(&picked));
@@ -240,11 +241,6 @@ impl Picked {
     fn legacy(buffer: Buffer, group: u16, wanted: usize) -> Self {
         let wanted = if wanted == 0 { usize::MAX } else { wanted };
         Self { span: buffer.span.part(0, wanted), id: buffer.id, group, origin: Origin::Legacy(buffer) }
-    }
-
-    /// Whether another attempt must pick again: a list gets its buffer back while an operation waits.
-    pub(crate) const fn goes_back(&self) -> bool {
-        !matches!(self.origin, Origin::Taken { .. })
     }
 
     fn flags(&self, more: bool) -> CqeFlags {

@@ -265,6 +265,10 @@ impl Operation for ReceiveMessage {
         }
     }
 
+    fn refuse(&mut self, cx: &mut Context<'_>, errno: Errno) -> Step {
+        self.finish(cx, Err(errno), true, false)
+    }
+
     fn abandon(&mut self, cx: &mut Context<'_>) {
         if let Some(held) = self.held.take() {
             cx.tables.groups.put_back(held);

@@ -5,6 +5,7 @@
 
 mod accept;
 mod address;
+mod command;
 mod connect;
 mod header;
 mod incoming;
@@ -19,6 +20,7 @@ use rustix::event::PollFlags;
 use rustix::io::Errno;
 
 use self::accept::Accept;
+use self::command::Command;
 use self::connect::Connect;
 use self::incoming::ReceiveMessage;
 use self::outgoing::SendMessage;
@@ -44,6 +46,14 @@ impl Transfer {
         match self {
             Self::Receive(receive) => receive.attempt(cx),
             Self::Send(send) => send.attempt(cx),
+        }
+    }
+
+    /// [`Operation::refuse`].
+    pub(crate) fn refuse(&mut self, cx: &mut Context<'_>, errno: Errno) -> Step {
+        match self {
+            Self::Receive(receive) => receive.refuse(cx, errno),
+            Self::Send(send) => send.refuse(cx, errno),
         }
     }
 
@@ -80,6 +90,7 @@ pub(crate) const fn has(opcode: u8) -> bool {
             | abi::IORING_OP_BIND
             | abi::IORING_OP_LISTEN
             | abi::IORING_OP_SHUTDOWN
+            | abi::IORING_OP_URING_CMD
     )
 }
 
@@ -103,8 +114,14 @@ pub(crate) fn prepare(sqe: &Sqe, cx: &Prepare<'_>) -> Result<Op, Errno> {
         abi::IORING_OP_BIND => Bind::prepare(sqe, cx).map(boxed),
         abi::IORING_OP_LISTEN => Ok(boxed(Listen::prepare(sqe))),
         abi::IORING_OP_SHUTDOWN => Ok(boxed(Shutdown::prepare(sqe))),
+        abi::IORING_OP_URING_CMD => Command::prepare(sqe, cx).map(boxed),
         _ => Err(Errno::INVAL),
     }
+}
+
+/// What stands for an entry with one of these opcodes that could not be prepared, if its end is unlike that of others.
+pub(crate) fn unprepared(sqe: &Sqe) -> Option<Op> {
+    outgoing::unprepared(sqe).map(boxed)
 }
 
 fn boxed(operation: impl Operation + 'static) -> Op {

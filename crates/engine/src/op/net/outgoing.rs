@@ -191,14 +191,50 @@ impl SendMessage {
 impl Operation for SendMessage {
     fn attempt(&mut self, cx: &mut Context<'_>) -> Step {
         self.polled |= matches!(cx.turn, Turn::Ready(_));
-        match (self.send(cx), self.notice) {
-            (Step::Done(outcome), Some(notice)) => Step::DoneWithNotice(outcome, notice),
-            (step, _) => step,
-        }
+        noticed(self.send(cx), self.notice)
+    }
+
+    fn refuse(&mut self, _cx: &mut Context<'_>, errno: Errno) -> Step {
+        noticed(self.end(Err(errno), true), self.notice)
     }
 
     fn progress(&self) -> u32 {
         self.done
+    }
+}
+
+/// A zero-copy send that could not be prepared: its failure is followed by a notification all the same.
+#[derive(Debug)]
+pub(super) struct Unprepared {
+    notice: Outcome,
+}
+
+impl Operation for Unprepared {
+    fn attempt(&mut self, _cx: &mut Context<'_>) -> Step {
+        unreachable!("what could not be prepared is not attempted")
+    }
+
+    fn refuse(&mut self, _cx: &mut Context<'_>, errno: Errno) -> Step {
+        noticed(failed(errno), Some(self.notice))
+    }
+}
+
+/// Of zero-copy sends the kernel makes the notification before it looks at most fields.
+pub(super) fn unprepared(sqe: &Sqe) -> Option<Unprepared> {
+    let zero_copy = matches!(sqe.opcode, abi::IORING_OP_SEND_ZC | abi::IORING_OP_SENDMSG_ZC);
+    let skip = SqeFlags::from_bits_retain(sqe.flags).contains(SqeFlags::CQE_SKIP_SUCCESS);
+    if !zero_copy || skip || sqe.addr3 != 0 || sqe.pad2 != 0 {
+        return None;
+    }
+    let how = RecvSendFlags::from_bits(sqe.ioprio).unwrap_or_default();
+    Some(Unprepared { notice: notice(how) })
+}
+
+/// The last step of a send, with its notification if there is one.
+fn noticed(step: Step, notice: Option<Outcome>) -> Step {
+    match (step, notice) {
+        (Step::Done(outcome), Some(notice)) => Step::DoneWithNotice(outcome, notice),
+        (step, _) => step,
     }
 }
 

@@ -10,7 +10,7 @@ use super::outcome::{count, counted, ended, failed};
 use super::{DONTWAIT, ERR, FINAL, IN, PRI, RDHUP, WAITALL, poll_first};
 use crate::buffers::Picked;
 use crate::op::{Context, Interest, Outcome, Prepare, Step, Turn};
-use crate::world::{Incoming, ReadySet, SocketKind, Span};
+use crate::world::{Incoming, ReadySet, SocketFact, SocketKind, Span};
 
 /// As many buffers a bundle takes at once.
 const BUNDLE: usize = 64;
@@ -101,7 +101,7 @@ impl Receive {
         match self.group {
             None => match cx.world.receive(cx.fd, self.into, self.message_flags) {
                 Ok(bytes) => {
-                    let flags = if bytes >= self.into.len() { self.nonempty(cx) } else { CqeFlags::empty() };
+                    let flags = self.hint(cx, bytes, bytes >= self.into.len());
                     Step::Done(counted(count(bytes)).with_flags(flags))
                 }
                 Err(errno) => self.nothing(errno),
@@ -113,14 +113,14 @@ impl Receive {
 
     /// Into one provided buffer.
     fn select(&mut self, cx: &mut Context<'_>, group: u16) -> Step {
-        let picked = match cx.tables.groups.pick(group, self.room()) {
+        let picked = match cx.tables.groups.pick(group, self.into.len()) {
             Ok(picked) => picked,
             Err(errno) => return failed(errno),
         };
         match cx.world.receive(cx.fd, picked.span, self.message_flags) {
             Ok(0) => {
                 cx.tables.groups.put_back(picked);
-                Step::Done(Outcome::success(0))
+                Step::Done(Outcome::success(0).with_flags(self.hint(cx, 0, false)))
             }
             Ok(bytes) => {
                 let room = picked.span.len();
@@ -144,7 +144,7 @@ impl Receive {
         match self.call(cx, &spans) {
             Ok(Got { bytes: 0, .. }) => {
                 cx.tables.groups.put_back_many(picked);
-                Step::Done(Outcome::success(0))
+                Step::Done(Outcome::success(0).with_flags(self.hint(cx, 0, false)))
             }
             Ok(got) => {
                 let flags = cx.tables.groups.commit_many(picked, got.bytes);
@@ -164,7 +164,7 @@ impl Receive {
 
     /// The completion for these bytes, and whether there will be others.
     fn received(&mut self, cx: &Context<'_>, bytes: usize, full: bool, flags: CqeFlags) -> Step {
-        let more = if full || self.message_flags & PEEK != 0 { self.nonempty(cx) } else { CqeFlags::empty() };
+        let more = self.hint(cx, bytes, full);
         let outcome = counted(count(bytes)).with_flags(flags | more);
         if !self.how.contains(RecvSendFlags::MULTISHOT) {
             return Step::Done(outcome);
@@ -230,8 +230,8 @@ impl Receive {
                 flags = cx.tables.groups.commit(*held, (total as usize).min(room));
             }
         }
-        if result.is_ok_and(|bytes| bytes > 0) && !short {
-            flags |= self.nonempty(cx);
+        if let Ok(bytes) = result {
+            flags |= self.hint(cx, bytes as usize, !short);
         }
         Step::Done(ended(self.done, result, short, flags))
     }
@@ -253,7 +253,7 @@ impl Receive {
         failed(errno)
     }
 
-    /// How much one buffer may take: what the entry says, and what is left of the limit.
+    /// How much a bundle may take: what the entry says, and what is left of the limit. (A single buffer is not held to the limit.)
     const fn room(&self) -> usize {
         let (entry, limit) = (self.into.len(), self.limit as usize);
         if self.limit > 0 && (entry == 0 || limit < entry) { limit } else { entry }
@@ -262,6 +262,25 @@ impl Receive {
     const fn interest(&self) -> Interest {
         let data = if self.message_flags & ERRQUEUE == 0 { IN | RDHUP } else { 0 };
         Interest::file(data | PRI | ERR)
+    }
+
+    /// Whether another receive would find something: more of a stream, or (TCP counts it) its end.
+    #[inline]
+    fn hint(&mut self, cx: &Context<'_>, bytes: usize, full: bool) -> CqeFlags {
+        if full || self.message_flags & PEEK != 0 {
+            return self.nonempty(cx);
+        }
+        if bytes == 0 || self.seen & RDHUP != 0 { self.ended(cx) } else { CqeFlags::empty() }
+    }
+
+    /// The hint after the end of a stream.
+    #[cold]
+    fn ended(&mut self, cx: &Context<'_>) -> CqeFlags {
+        let inet = cx
+            .world
+            .socket_fact(cx.fd, SocketFact::Domain)
+            .is_ok_and(|domain| [libc::AF_INET, libc::AF_INET6].contains(&domain));
+        if inet && self.is_stream(cx) { CqeFlags::SOCK_NONEMPTY } else { CqeFlags::empty() }
     }
 
     /// Whether more waits in a stream.
@@ -284,6 +303,10 @@ impl Receive {
             self.kind = cx.world.socket_kind(cx.fd).ok();
         }
         self.kind
+    }
+
+    pub(super) fn refuse(&mut self, cx: &mut Context<'_>, errno: Errno) -> Step {
+        self.finish(cx, Err(errno), true)
     }
 
     pub(super) fn abandon(&mut self, cx: &mut Context<'_>) {

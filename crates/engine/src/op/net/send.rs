@@ -1,7 +1,7 @@
 //! `SEND`: one buffer of the entry, a provided one, or several in their order (a bundle).
 //!
-//! Provided buffers of a ring are gone from it once they were picked, as the kernel has it: their order is the order of the
-//! stream, and whoever picked them sends them.
+//! Provided buffers are gone from their group once they were picked, whatever comes of it, as the kernel has it: their order is the
+//! order of the stream, and whoever picked them sends them.
 
 use annulus_abi::{CqeFlags, RecvSendFlags, Sqe, SqeFlags};
 use rustix::io::Errno;
@@ -80,7 +80,13 @@ impl Send {
                 Err(errno) => self.stopped(cx, errno),
             };
         }
-        self.whole(cx, &[self.from])
+        let step = self.whole(cx, &[self.from]);
+        let step = self.go_on(step);
+        if let Step::More(_) = step {
+            // A bundle of the entry's own buffer has nothing behind it, and says so as the kernel does.
+            self.from = self.from.part(0, 0);
+        }
+        step
     }
 
     /// Provided buffers.
@@ -95,14 +101,17 @@ impl Send {
         }
         let spans: Vec<Span> = self.held.iter().map(|picked| picked.span).collect();
         let step = self.whole(cx, &spans);
+        if cx.tables.groups.is_empty(group) { step } else { self.go_on(step) }
+    }
+
+    /// What a bundle sent in one go is followed by what comes next.
+    fn go_on(&mut self, step: Step) -> Step {
         match step {
-            // What was sent in one go is followed by the next buffers.
             Step::Done(outcome)
                 if self.how.contains(RecvSendFlags::BUNDLE)
                     && !outcome.severs
                     && outcome.result > 0
-                    && !self.polled
-                    && !cx.tables.groups.is_empty(group) =>
+                    && !self.polled =>
             {
                 self.done = 0;
                 Step::More(outcome)
@@ -140,9 +149,6 @@ impl Send {
     /// The step after a call that failed.
     fn stopped(&mut self, cx: &mut Context<'_>, errno: Errno) -> Step {
         if errno == Errno::AGAIN && self.message_flags & DONTWAIT == 0 {
-            if self.done == 0 && self.held.iter().all(Picked::goes_back) {
-                cx.tables.groups.put_back_many(std::mem::take(&mut self.held));
-            }
             return Step::Wait(Interest::file(OUT));
         }
         let flags = self.commit(cx);
@@ -157,6 +163,11 @@ impl Send {
         let held = std::mem::take(&mut self.held);
         let total = held.iter().map(|picked| picked.span.len()).sum();
         cx.tables.groups.commit_many(held, total)
+    }
+
+    pub(super) fn refuse(&mut self, cx: &mut Context<'_>, errno: Errno) -> Step {
+        let flags = self.commit(cx);
+        Step::Done(ended(self.done, Err(errno), true, flags))
     }
 
     pub(super) fn abandon(&mut self, cx: &mut Context<'_>) {
