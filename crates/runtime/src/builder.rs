@@ -40,6 +40,7 @@ pub struct Builder {
     blocking_queue: usize,
     teardown: Duration,
     pub(crate) cpu: Option<usize>,
+    around_rings: Option<fn(IoUring) -> IoUring>,
 }
 
 impl Builder {
@@ -60,6 +61,7 @@ impl Builder {
             blocking_queue: 1_024,
             teardown: Duration::from_secs(5),
             cpu: None,
+            around_rings: None,
         }
     }
 
@@ -160,6 +162,15 @@ impl Builder {
         self
     }
 
+    /// Puts something of the caller's around each ring before it is used: a back end that counts, delays, or fails on
+    /// purpose ([`IoUring::from_backend`]). What it gives must be a ring of the same entries on which nothing is under
+    /// way. Default: the ring as it is.
+    #[must_use]
+    pub const fn around_rings(mut self, around: fn(IoUring) -> IoUring) -> Self {
+        self.around_rings = Some(around);
+        self
+    }
+
     /// Runs a future to its end on this thread, with everything that it spawns. What it leaves running is
     /// ended when it returns: tasks are dropped, operations cancelled and waited for.
     ///
@@ -203,7 +214,10 @@ impl Builder {
             let doing = "waiting in the ring with a timeout, which Linux has since 5.11";
             return Err(Error::System { doing, errno: rustix::io::Errno::NOSYS });
         }
-        Ok(ring)
+        Ok(match self.around_rings {
+            Some(around) => around(ring),
+            None => ring,
+        })
     }
 }
 

@@ -4,6 +4,7 @@
 //! included, which shows that the programs do not race), and prints each that tells two of them apart, cut down, as a
 //! test to be pasted. The exit status tells whether there was one.
 
+use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -14,8 +15,8 @@ use annulus_conformance::{BackendUnderTest, backends};
 /// How many programs are run unless `ANNULUS_PROGRAMS` says otherwise.
 const PROGRAMS: u64 = 10_000;
 
-/// How many findings end the run.
-const ENOUGH: usize = 10;
+/// How many kinds of findings end the run.
+const ENOUGH: usize = 20;
 
 fn main() -> ExitCode {
     let programs = number("ANNULUS_PROGRAMS").unwrap_or(PROGRAMS);
@@ -35,6 +36,8 @@ fn hunt(reference: &BackendUnderTest, subject: &BackendUnderTest, first: u64, pr
     let pair = format!("{} and {}", reference.name, subject.name);
     say(&format!("{pair}: {programs} programs from ANNULUS_SEED={first}"));
     let mut hunt = Hunt::new(reference, subject);
+    // How often a difference of each kind was seen. The first of its kind is cut down.
+    let mut kinds = BTreeMap::new();
     let (mut found, mut racing, mut unsteady) = (0, 0, 0);
     for seed in first..first + programs {
         match hunt.seed(seed) {
@@ -49,8 +52,13 @@ fn hunt(reference: &BackendUnderTest, subject: &BackendUnderTest, first: u64, pr
             }
             Ok(Verdict::Different(differences)) => {
                 found += 1;
+                let seen = kinds.entry(differences[0].kind()).or_insert(0_u32);
+                *seen += 1;
+                if *seen > 1 {
+                    continue;
+                }
                 say(&format!("{pair}: seed {seed} tells them apart:\n{}", hunt.pin_down(seed, differences)));
-                if found == ENOUGH {
+                if kinds.len() == ENOUGH {
                     break;
                 }
             }
@@ -59,6 +67,9 @@ fn hunt(reference: &BackendUnderTest, subject: &BackendUnderTest, first: u64, pr
                 break;
             }
         }
+    }
+    for (kind, times) in kinds {
+        say(&format!("{pair}: {times} times {kind}"));
     }
     say(&format!("{pair}: {found} differ, {racing} race, {unsteady} differ only in a hurry"));
     found

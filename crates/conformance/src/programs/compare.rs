@@ -22,6 +22,18 @@ pub struct Difference {
     pub got: String,
 }
 
+impl Difference {
+    /// What it looks like without the numbers, so that the same defect is known again.
+    #[must_use]
+    pub fn kind(&self) -> String {
+        let word = |text: &str| text.split(['(', ' ', ',']).next().unwrap_or_default().to_owned();
+        let about =
+            self.at.split(|c: char| c.is_ascii_digit() || c == '{').filter(|part| !part.trim().is_empty());
+        let about: String = about.take(2).collect();
+        format!("{about}: {}, {}", word(&self.expected), word(&self.got))
+    }
+}
+
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: expected {}, got {}", self.at, self.expected, self.got)
