@@ -9,7 +9,12 @@ use crate::world::FileKind;
 impl ReadWrite {
     /// Fills the next buffer of the group.
     pub(super) fn try_multishot(&mut self, cx: &mut Context<'_>, group: u16) -> Step {
-        if !self.was_checked {
+        if self.was_checked {
+            // Without a buffer it goes on to wait: it fails only when there is something to be read.
+            if cx.tables.groups.is_empty(group) && cx.world.ready(cx.fd, self.interest()) == Ok(0) {
+                return Step::Wait(Interest::file(self.interest()));
+            }
+        } else {
             if let Err(errno) = must_be_pollable(cx) {
                 return Step::Done(Outcome::failure(errno));
             }

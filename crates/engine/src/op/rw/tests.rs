@@ -394,6 +394,9 @@ fn a_multishot_read_fills_buffers_until_there_is_none() {
     }
     assert_eq!((&memory[..3], &memory[16..19]), (&b"abc"[..], &b"def"[..]));
     let step = stand.attempt(&mut op, fd, Turn::Inline);
+    assert!(matches!(step, Step::Wait(_)), "nothing was lost yet: {step:?}");
+    rustix::io::write(&writer, b"ghi").unwrap();
+    let step = stand.attempt(&mut op, fd, Turn::Ready(READABLE));
     assert!(matches!(step, Step::Done(Outcome { result: -105, .. })), "{step:?}");
 }
 
