@@ -96,6 +96,15 @@ pub unsafe trait Backend: Send + Sync + fmt::Debug {
         if on { Err(Errno::INVAL) } else { Ok(false) }
     }
 
+    /// Whether [`consumed`](Self::consumed) is to be called. Asked once.
+    fn follows_consumption(&self) -> bool {
+        false
+    }
+
+    /// The program has given completions back. For a back end that cannot see that by itself, and whose descriptor
+    /// is to be readable only while completions wait.
+    fn consumed(&self) {}
+
     /// Gives the ring new sizes (`IORING_REGISTER_RESIZE_RINGS`, Linux 6.13). `params` holds the
     /// wanted entries and flags and receives the new layout; what is queued moves along.
     ///

@@ -241,6 +241,19 @@ unsafe impl Backend for Engine {
         Some(descriptor.expose(waiting))
     }
 
+    fn follows_consumption(&self) -> bool {
+        true
+    }
+
+    fn consumed(&self) {
+        if let Some(descriptor) = &self.ring.descriptor
+            && descriptor.is_told()
+        {
+            let state = self.ring.lock();
+            descriptor.completions(state.rings.cq.waiting());
+        }
+    }
+
     fn resize(&mut self, params: &mut Params) -> Result<(), Errno> {
         let mut state = self.ring.lock();
         // SAFETY: `&mut self`: nobody uses the queues while their memory changes, and the view is renewed below.

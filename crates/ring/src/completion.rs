@@ -7,7 +7,7 @@
 use std::fmt::{self, Debug, Formatter};
 use std::mem::MaybeUninit;
 
-use annulus_abi::{CqConsumer, CqRingFlags, RingMemory, Slot};
+use annulus_abi::{Backend, CqConsumer, CqRingFlags, RingMemory, Slot};
 use rustix::io::Errno;
 
 use crate::cqueue::{Entry, Entry32, EntryMarker};
@@ -19,6 +19,8 @@ use crate::cqueue::{Entry, Entry32, EntryMarker};
 /// back to the back end when the handle is dropped or synced; a handle that took nothing stores nothing.
 pub struct CompletionQueue<'a, E: EntryMarker = Entry> {
     end: CqConsumer<'a, E::Slot>,
+    /// A back end that cannot see by itself what is given back.
+    follower: Option<&'a dyn Backend>,
 }
 
 /// A look at the completion queue that does not keep it borrowed.
@@ -31,14 +33,24 @@ impl<'a, E: EntryMarker> CompletionQueue<'a, E> {
     ///
     /// It is the only one while it lives, and `E` has the size of the ring's entries.
     #[inline]
-    pub(crate) unsafe fn new(memory: &'a RingMemory) -> Self {
+    pub(crate) unsafe fn new(memory: &'a RingMemory, follower: Option<&'a dyn Backend>) -> Self {
         // SAFETY: the contract of this function.
-        Self { end: unsafe { memory.cq_consumer() } }
+        Self { end: unsafe { memory.cq_consumer() }, follower }
+    }
+
+    #[inline]
+    fn give_back(&mut self) {
+        if self.end.publish()
+            && let Some(follower) = self.follower
+        {
+            follower.consumed();
+        }
     }
 
     /// Gives back what was taken out, and learns what has arrived meanwhile.
     #[inline]
     pub fn sync(&mut self) {
+        self.give_back();
         self.end.sync();
     }
 
@@ -193,6 +205,13 @@ impl<E: EntryMarker> Iterator for CompletionQueue<'_, E> {
     fn size_hint(&self) -> (usize, Option<usize>) {
         let len = self.end.len() as usize;
         (len, Some(len))
+    }
+}
+
+impl<E: EntryMarker> Drop for CompletionQueue<'_, E> {
+    #[inline]
+    fn drop(&mut self) {
+        self.give_back();
     }
 }
 

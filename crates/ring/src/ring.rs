@@ -93,7 +93,8 @@ impl<S: squeue::EntryMarker, C: cqueue::EntryMarker> IoUring<S, C> {
         // SAFETY: the memory lives as long as the back end, which lives in the state beside the view.
         let memory = unsafe { memory.alias() };
         let params = Parameters(*backend.params());
-        let state = RingState::new(SharedBackend::new(backend));
+        let follows_consumption = backend.follows_consumption();
+        let state = RingState::new(SharedBackend::new(backend), follows_consumption);
         Ok(Self { memory, params, state, chosen, entries: std::marker::PhantomData })
     }
 
@@ -152,7 +153,7 @@ impl<S: squeue::EntryMarker, C: cqueue::EntryMarker> IoUring<S, C> {
         // SAFETY: `&mut self` makes both ends the only ones; sizes were checked in `with_backend`.
         let submission = unsafe { SubmissionQueue::new(&self.memory) };
         // SAFETY: as above.
-        let completion = unsafe { CompletionQueue::new(&self.memory) };
+        let completion = unsafe { CompletionQueue::new(&self.memory, self.follower()) };
         (self.submitter(), submission, completion)
     }
 
@@ -175,11 +176,17 @@ impl<S: squeue::EntryMarker, C: cqueue::EntryMarker> IoUring<S, C> {
         unsafe { SubmissionQueue::new(&self.memory) }
     }
 
+    /// Who wants to know that completions were given back.
+    #[inline]
+    fn follower(&self) -> Option<&dyn Backend> {
+        self.state.follows_consumption.then(|| self.backend())
+    }
+
     /// The completion queue.
     #[inline]
     pub fn completion(&mut self) -> CompletionQueue<'_, C> {
         // SAFETY: `&mut self` makes it the only one; sizes were checked in `with_backend`.
-        unsafe { CompletionQueue::new(&self.memory) }
+        unsafe { CompletionQueue::new(&self.memory, self.follower()) }
     }
 
     /// The completion queue, through a shared reference.
@@ -191,7 +198,7 @@ impl<S: squeue::EntryMarker, C: cqueue::EntryMarker> IoUring<S, C> {
     #[inline]
     pub unsafe fn completion_shared(&self) -> CompletionQueue<'_, C> {
         // SAFETY: the contract of this function.
-        unsafe { CompletionQueue::new(&self.memory) }
+        unsafe { CompletionQueue::new(&self.memory, self.follower()) }
     }
 
     /// Takes the oldest completion out, if there is one. Enters, without waiting, only if the queue is

@@ -259,14 +259,16 @@ impl<'m, E: Slot> CqConsumer<'m, E> {
         n
     }
 
-    /// Gives the slots of what was read back to the back end. Stores nothing if nothing was read.
+    /// Gives the slots of what was read back to the back end. Stores nothing if nothing was read; says whether something was.
     #[inline]
-    pub fn publish(&mut self) {
-        if self.head != self.published {
-            // Release pairs with the back end's Acquire: this end has finished reading the slots.
-            at(self.memory.cq_head).store(self.head, Ordering::Release);
-            self.published = self.head;
+    pub fn publish(&mut self) -> bool {
+        if self.head == self.published {
+            return false;
         }
+        // Release pairs with the back end's Acquire: this end has finished reading the slots.
+        at(self.memory.cq_head).store(self.head, Ordering::Release);
+        self.published = self.head;
+        true
     }
 
     /// Publishes, and learns what has arrived.

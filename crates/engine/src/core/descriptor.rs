@@ -59,6 +59,12 @@ impl Descriptor {
         self.is_exposed.load(Ordering::Relaxed)
     }
 
+    /// Whether it is readable because completions wait.
+    pub(crate) fn is_told(&self) -> bool {
+        // Relaxed: whoever sees it set looks again with the ring's lock.
+        self.is_told.load(Ordering::Relaxed)
+    }
+
     /// So many completions wait now, or may after an enter.
     pub(crate) fn completions(&self, waiting: u32) {
         if !self.is_exposed() {

@@ -26,6 +26,8 @@ use crate::types::SubmitArgs;
 pub(crate) struct RingState {
     /// Executes what is submitted; shared with what is registered.
     pub(crate) backend: Arc<SharedBackend>,
+    /// It wants to know when completions were given back.
+    pub(crate) follows_consumption: bool,
     /// The memory of registered waits, which stays as long as the ring.
     pub(crate) waits: OnceLock<Arc<Pages>>,
     /// Other memory that stays registered as long as the ring.
@@ -35,9 +37,10 @@ pub(crate) struct RingState {
 }
 
 impl RingState {
-    pub(crate) fn new(backend: SharedBackend) -> Self {
+    pub(crate) fn new(backend: SharedBackend, follows_consumption: bool) -> Self {
         Self {
             backend: Arc::new(backend),
+            follows_consumption,
             waits: OnceLock::new(),
             kept: Mutex::default(),
             no_iowait: AtomicBool::new(false),
