@@ -50,6 +50,11 @@ impl Stand {
         self.with(fd, Turn::Inline, |cx| op.abandon(cx));
     }
 
+    /// Ends it with an error before another attempt.
+    pub(super) fn refuse(&mut self, op: &mut Op, fd: RawFd, errno: Errno) -> Step {
+        self.with(fd, Turn::Worker, |cx| op.refuse(cx, errno))
+    }
+
     /// Runs an entry to its only completion. What it waits for must be there already.
     pub(super) fn run(&mut self, sqe: &Sqe) -> Outcome {
         let mut op = match self.prepare(sqe) {

@@ -14,6 +14,8 @@ mod outgoing;
 mod receive;
 mod send;
 mod setup;
+#[cfg(test)]
+mod tests;
 
 use annulus_abi::{self as abi, Sqe};
 use rustix::event::PollFlags;
