@@ -40,25 +40,30 @@ impl State {
             }
             let reached = self.cancel_one(key);
             if !all {
-                return reached.map(|()| 0);
+                return reached;
             }
             count += 1;
         }
         if all { Ok(count) } else { Err(Errno::NOENT) }
     }
 
-    /// Cancels one request.
+    /// Cancels one request. Returns 0, or 1 for one of those that the kernel counts.
     ///
     /// # Errors
     ///
     /// `EALREADY`: it ends by itself. `ENOENT`: it has not begun.
-    pub(super) fn cancel_one(&mut self, key: Key) -> Result<(), Errno> {
+    pub(super) fn cancel_one(&mut self, key: Key) -> Result<u32, Errno> {
+        let counts = u32::from(self.ends_when_interrupted(key));
         match &self.requests[key.0 as usize].stage {
             // What a device does cannot be found either, as in the kernel.
             Stage::Ready | Stage::Started(_) => Err(Errno::NOENT),
             Stage::Armed(_) | Stage::Again | Stage::Timing => {
+                if let Some(outcome) = self.request(key).op.outrun() {
+                    self.end(key, &outcome);
+                    return Err(Errno::NOENT);
+                }
                 self.end_cancelled(key);
-                Ok(())
+                Ok(counts)
             }
             Stage::Working(ticket) => {
                 let ticket = *ticket;
@@ -66,9 +71,9 @@ impl State {
                 match self.env.pool.cancel(ticket) {
                     Reached::Removed(_) => {
                         self.end_cancelled(key);
-                        Ok(())
+                        Ok(counts)
                     }
-                    Reached::Running if self.ends_when_interrupted(key) => Ok(()),
+                    Reached::Running if counts > 0 => Ok(counts),
                     Reached::Running | Reached::Gone => Err(Errno::ALREADY),
                 }
             }
@@ -85,7 +90,8 @@ impl State {
         self.carry_on(key, step);
     }
 
-    /// The kernel's waits for futexes and children are no work of a worker: cancelling them succeeds.
+    /// The kernel's waits for futexes and children are no work of a worker: cancelling them succeeds, and is counted
+    /// although only one was meant.
     fn ends_when_interrupted(&self, key: Key) -> bool {
         let opcode = self.requests[key.0 as usize].opcode;
         matches!(opcode, IORING_OP_FUTEX_WAIT | IORING_OP_FUTEX_WAITV | IORING_OP_WAITID)

@@ -21,15 +21,15 @@ impl State {
         self.end(key, &Outcome::from(result));
     }
 
-    /// Removes a poll request, or changes it.
+    /// Removes a poll request, or changes it: the youngest one of those with this `user_data`, as the kernel does.
     fn remove_poll(&mut self, remove: &PollRemove) -> Result<u32, Errno> {
-        let found = self.requests.iter().find(|(_, request)| {
+        let polls = self.requests.iter().filter(|(_, request)| {
             request.opcode == IORING_OP_POLL_ADD
                 && request.user_data == remove.user_data
-                && matches!(request.stage, Stage::Armed(_) | Stage::Again)
+                && matches!(request.stage, Stage::Armed(_))
         });
-        let key =
-            Key(found.map(|(index, _)| u32::try_from(index).unwrap_or(u32::MAX)).ok_or(Errno::NOENT)?);
+        let youngest = polls.max_by_key(|(_, request)| request.generation).map(|(index, _)| index);
+        let key = Key(youngest.map(|index| u32::try_from(index).unwrap_or(u32::MAX)).ok_or(Errno::NOENT)?);
         if remove.events.is_none() && remove.new_user_data.is_none() {
             self.end_cancelled(key);
             return Ok(0);
@@ -40,8 +40,8 @@ impl State {
         if let Some(user_data) = remove.new_user_data {
             request.user_data = user_data;
         }
-        if let (Some((events, multishot)), Op::Poll(poll)) = (remove.events, &mut request.op) {
-            poll.change(events, multishot);
+        if let (Some(events), Op::Poll(poll)) = (remove.events, &mut request.op) {
+            poll.change(events);
         }
         let step = request.attempt(&env.world, tables, Turn::Inline);
         self.carry_on(key, step);

@@ -7,7 +7,7 @@ use rustix::io::Errno;
 
 use super::State;
 use crate::files::File;
-use crate::op::{Interest, Outcome, Step, Tables, Turn, Work};
+use crate::op::{Interest, Op, Outcome, Step, Tables, Turn, Work};
 use crate::pool::Lane;
 use crate::request::{Armed, FileRef, Request, Stage};
 use crate::scheduler::{Action, Key};
@@ -129,8 +129,10 @@ impl State {
         }
         match self.try_arm(key, interest) {
             Ok(()) => {}
-            // Such a file is always ready, or cannot say: only a call that may wait can tell.
-            Err(Errno::PERM) => {
+            Err(Errno::PERM) if matches!(self.request(key).op, Op::Poll(_)) => self.end_unwatched_poll(key),
+            // Such a file is always ready, or cannot say, or it contains what the ring watches (its own descriptor): only a
+            // call that may wait can tell.
+            Err(Errno::PERM | Errno::LOOP) => {
                 let work = Work { lane: Lane::Unbounded, hash: None };
                 self.give_to_worker(key, work);
             }
@@ -138,8 +140,23 @@ impl State {
         }
     }
 
+    /// Ends a poll request for a file that is always ready.
+    fn end_unwatched_poll(&mut self, key: Key) {
+        let request = &self.requests[key.0 as usize];
+        if let Op::Poll(poll) = request.op {
+            let outcome = poll.settle_unwatched(&*self.env.world, request.file.fd());
+            self.end(key, &outcome);
+        }
+    }
+
     fn try_arm(&mut self, key: Key, interest: Interest) -> Result<(), Errno> {
         let on = match interest.on {
+            // Registered files are shared with others, whose watches would have it told again.
+            None if matches!(&self.request(key).op, Op::Poll(poll) if poll.tells_all()) => {
+                let file = self.hold_file(key)?;
+                let held = self.env.world.hold(file.fd())?;
+                Arc::new(File::new(held, Arc::clone(&self.env.world)))
+            }
             None => self.hold_file(key)?,
             Some(fd) => Arc::new(File::new(self.env.world.hold(fd)?, Arc::clone(&self.env.world))),
         };

@@ -120,7 +120,9 @@ impl State {
         let outcome = match self.scheduler.fired(timer) {
             None => Outcome::failure(Errno::TIME),
             Some(target) => match self.cancel_one(target) {
-                Ok(()) => Outcome::failure(Errno::TIME),
+                Ok(0) => Outcome::failure(Errno::TIME),
+                // What the kernel's cancel counts stands where the reason should.
+                Ok(count) => Outcome::from(Ok(count)),
                 Err(errno) => Outcome::failure(errno),
             },
         };

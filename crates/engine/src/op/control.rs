@@ -68,8 +68,8 @@ pub(crate) struct Criteria {
 pub(crate) struct PollRemove {
     /// Its `user_data`.
     pub(crate) user_data: u64,
-    /// Its new events, and whether it is to be multishot.
-    pub(crate) events: Option<(ReadySet, bool)>,
+    /// Its new events. How often it tells does not change.
+    pub(crate) events: Option<ReadySet>,
     /// Its new `user_data`.
     pub(crate) new_user_data: Option<u64>,
 }
@@ -220,21 +220,18 @@ impl Criteria {
 impl PollRemove {
     fn prepare(sqe: &Sqe) -> Result<Self, Errno> {
         let flags = PollFlags::from_bits(sqe.len).ok_or(Errno::INVAL)?;
-        if flags.contains(PollFlags::ADD_LEVEL) {
+        // A multishot flag is taken, although it changes nothing, but not alone.
+        if flags.contains(PollFlags::ADD_LEVEL) || flags == PollFlags::ADD_MULTI {
             return Err(Errno::INVAL);
         }
         let update_events = flags.contains(PollFlags::UPDATE_EVENTS);
         let update_user_data = flags.contains(PollFlags::UPDATE_USER_DATA);
-        let multishot = flags.contains(PollFlags::ADD_MULTI);
-        if (multishot && !update_events)
-            || (!update_user_data && sqe.off != 0)
-            || (!update_events && sqe.op_flags != 0)
-        {
+        if (!update_user_data && sqe.off != 0) || (!update_events && sqe.op_flags != 0) {
             return Err(Errno::INVAL);
         }
         Ok(Self {
             user_data: sqe.addr,
-            events: update_events.then_some((sqe.op_flags, multishot)),
+            events: update_events.then_some(sqe.op_flags),
             new_user_data: update_user_data.then_some(sqe.off),
         })
     }

@@ -9,7 +9,9 @@
 //! core does it.
 
 mod control;
+mod epoll;
 mod file;
+mod futex;
 mod net;
 mod nop;
 mod poll;
@@ -17,6 +19,7 @@ mod provide;
 mod rw;
 #[cfg(test)]
 mod testing;
+mod waitid;
 
 use std::os::fd::RawFd;
 use std::sync::Arc;
@@ -79,7 +82,7 @@ impl Op {
         match self {
             Self::Other(operation) => operation.block(world, fd, interrupt),
             Self::ReadWrite(operation) => operation.block(world, fd, interrupt),
-            Self::Poll(poll) => poll.block(world, fd),
+            Self::Poll(poll) => poll.block(world, fd, interrupt),
             Self::Nop(_) | Self::Transfer(_) | Self::Control(_) | Self::Void => {
                 unreachable!("this operation never asks for a worker")
             }
@@ -117,6 +120,14 @@ impl Op {
                 self.abandon(cx);
                 Step::Done(Outcome::refused(done, errno))
             }
+        }
+    }
+
+    /// [`Operation::outrun`].
+    pub(crate) fn outrun(&mut self) -> Option<Outcome> {
+        match self {
+            Self::Other(operation) => operation.outrun(),
+            _ => None,
         }
     }
 
@@ -353,6 +364,12 @@ pub(crate) trait Operation: Send {
         Step::Done(Outcome::refused(done, errno))
     }
 
+    /// A cancel has reached it while it waits for a descriptor. What it had come to before, if it was faster: then that is its end,
+    /// and the cancel finds nothing.
+    fn outrun(&mut self) -> Option<Outcome> {
+        None
+    }
+
     /// Bytes that earlier attempts have moved: what a request that is cancelled half-way answers instead of `ECANCELED`.
     fn progress(&self) -> u32 {
         0
@@ -383,6 +400,12 @@ pub(crate) fn prepare(sqe: &Sqe, cx: &mut Prepare<'_>) -> Result<Op, Errno> {
             provide::Provide::prepare(sqe, cx).map(|op| Op::Other(Box::new(op)))
         }
         opcode if file::has(opcode) => file::prepare(sqe, cx),
+        abi::IORING_OP_EPOLL_CTL => epoll::EpollCtl::prepare(sqe, cx).map(boxed),
+        abi::IORING_OP_EPOLL_WAIT => Ok(boxed(epoll::EpollWait::prepare(sqe, cx))),
+        abi::IORING_OP_FUTEX_WAIT => futex::Wait::prepare(sqe, cx).map(boxed),
+        abi::IORING_OP_FUTEX_WAITV => futex::Wait::prepare_several(sqe, cx).map(boxed),
+        abi::IORING_OP_FUTEX_WAKE => futex::Wake::prepare(sqe, cx).map(boxed),
+        abi::IORING_OP_WAITID => Ok(boxed(waitid::WaitId::prepare(sqe, cx))),
         opcode if net::has(opcode) => net::prepare(sqe, cx),
         _ => Control::prepare(sqe, cx).map(Op::Control),
     }
@@ -391,6 +414,10 @@ pub(crate) fn prepare(sqe: &Sqe, cx: &mut Prepare<'_>) -> Result<Op, Errno> {
 /// What stands for an entry that could not be prepared: knows what its end looks like.
 pub(crate) fn unprepared(sqe: &Sqe) -> Op {
     net::unprepared(sqe).unwrap_or(Op::Void)
+}
+
+fn boxed(operation: impl Operation + 'static) -> Op {
+    Op::Other(Box::new(operation))
 }
 
 /// Whether the engine has the opcode: what PROBE tells, and what is not answered by `EINVAL`.

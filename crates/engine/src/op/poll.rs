@@ -5,10 +5,13 @@ use rustix::event::PollFlags;
 use rustix::io::Errno;
 
 use super::{Context, Interest, Outcome, Step, Turn};
+use crate::pool::Interrupt;
 use crate::world::{ReadySet, World};
 
-/// Told without being asked for.
-const ALWAYS: ReadySet = (PollFlags::ERR.bits() | PollFlags::HUP.bits() | PollFlags::NVAL.bits()) as ReadySet;
+/// Told without being asked for: the kernel adds `POLLRDHUP` to what poll(2) tells always.
+const ALWAYS: ReadySet =
+    (PollFlags::ERR.bits() | PollFlags::HUP.bits() | PollFlags::NVAL.bits() | PollFlags::RDHUP.bits())
+        as ReadySet;
 
 /// A poll request.
 #[derive(Clone, Copy, Debug)]
@@ -33,15 +36,21 @@ impl Poll {
         Ok(Self { events: poll_bits(sqe.op_flags), multishot })
     }
 
-    /// Asks for something else from now on.
-    pub(crate) fn change(&mut self, events: ReadySet, multishot: bool) {
-        *self = Self { events: poll_bits(events), multishot };
+    /// Asks for other events from now on. How often it tells stays as it is.
+    pub(crate) fn change(&mut self, events: ReadySet) {
+        self.events = poll_bits(events);
+    }
+
+    /// Whether nobody else may watch with it: what is ready is told again to all who share a watch when it changes, and this
+    /// request tells of it.
+    pub(crate) const fn tells_all(&self) -> bool {
+        self.multishot
     }
 
     /// Looks whether the file is ready.
     pub(crate) fn attempt(&mut self, cx: &mut Context<'_>) -> Step {
         let ready = match cx.turn {
-            Turn::Ready(ready) => ready & (self.events | ALWAYS),
+            Turn::Ready(ready) => ready & self.events,
             // Arming tells what is ready already, and tells it once: looking here too would report it twice.
             Turn::Inline | Turn::Worker if self.multishot => 0,
             Turn::Inline | Turn::Worker => match cx.world.ready(cx.fd, self.events) {
@@ -56,17 +65,47 @@ impl Poll {
         }
     }
 
-    /// Looks at a file that cannot be watched: it is always as ready as now.
+    /// What a file that cannot be watched is ready for: the same for ever, so the request ends with it.
+    pub(crate) fn settle_unwatched(self, world: &dyn World, fd: i32) -> Outcome {
+        match world.ready(fd, self.events) {
+            Ok(0) => Outcome::failure(Errno::INVAL),
+            ready => Outcome::from(ready),
+        }
+    }
+
+    /// Waits for a file that the ring cannot watch: its own descriptor, if that contains what the ring watches.
     ///
     /// # Errors
     ///
-    /// `EBADF`.
-    pub(crate) fn block(self, world: &dyn World, fd: i32) -> Result<u32, Errno> {
-        world.ready(fd, self.events)
+    /// `EINTR`, `EBADF`.
+    pub(crate) fn block(self, world: &dyn World, fd: i32, interrupt: &Interrupt) -> Result<u32, Errno> {
+        await_ready(world, fd, self.events, interrupt)
     }
 }
 
-/// Without the bits that say how epoll(7) is to tell them.
+/// Waits on a worker until a descriptor is ready.
+///
+/// # Errors
+///
+/// `EINTR` when that was requested; `EBADF`.
+pub(super) fn await_ready(
+    world: &dyn World,
+    fd: i32,
+    events: ReadySet,
+    interrupt: &Interrupt,
+) -> Result<ReadySet, Errno> {
+    loop {
+        if interrupt.requested() {
+            return Err(Errno::INTR);
+        }
+        match world.await_ready(fd, events) {
+            Ok(0) | Err(Errno::INTR) => {}
+            ready => return ready,
+        }
+    }
+}
+
+/// Without the bits that say how epoll(7) is to tell them, and with those that are told in any case.
 const fn poll_bits(events: u32) -> ReadySet {
-    events & 0xffff
+    (events & 0xffff) | ALWAYS
 }

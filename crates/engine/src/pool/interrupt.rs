@@ -214,6 +214,16 @@ impl Chase {
     }
 }
 
+/// Ends the system call in which a thread is that exists and lets interrupts in, or the next one if it waits; only one.
+/// False if there is no signal for that.
+pub(crate) fn interrupt(thread: Pid) -> bool {
+    let signal = signal();
+    if let Some(signal) = signal {
+        send(thread, signal);
+    }
+    signal.is_some()
+}
+
 /// Sends a signal to a thread of this process which its caller knows to exist.
 fn send(thread: Pid, signal: c_int) {
     let process = rustix::process::getpid().as_raw_nonzero().get();
@@ -224,12 +234,12 @@ fn send(thread: Pid, signal: c_int) {
 }
 
 /// While it lives, the calling thread and those it starts get no signals but those of its own faults.
-pub(super) struct SignalMask {
+pub(crate) struct SignalMask {
     before: libc::sigset_t,
 }
 
 impl SignalMask {
-    pub(super) fn block() -> Self {
+    pub(crate) fn block() -> Self {
         let mut all = MaybeUninit::<libc::sigset_t>::uninit();
         // SAFETY: the set is a local; sigfillset(3) writes all of it.
         unsafe { libc::sigfillset(all.as_mut_ptr()) };
@@ -264,7 +274,7 @@ impl Drop for SignalMask {
 }
 
 /// Lets the calling thread, a worker which inherited a mask, be interrupted.
-pub(super) fn let_interrupts_in() {
+pub(crate) fn let_interrupts_in() {
     let Some(signal) = signal() else { return };
     let mut set = MaybeUninit::<libc::sigset_t>::zeroed();
     // SAFETY: the set is a local; sigemptyset(3) writes all of it.

@@ -33,7 +33,7 @@ use handover::{Cancelled, Handover};
 use queue::Task;
 use worker::Shared;
 
-pub(crate) use interrupt::Interrupt;
+pub(crate) use interrupt::{Interrupt, SignalMask, interrupt, let_interrupts_in};
 pub(crate) use queue::{Counts, Lane, Ticket};
 
 /// How long a worker without a job stays, as io-wq's do.

@@ -16,11 +16,14 @@ mod direct;
 mod elements;
 mod file_work;
 mod files;
+mod futexes;
 pub(crate) mod host;
 mod memory;
 mod paths;
 mod pipes;
+mod processes;
 mod readiness;
+mod sets;
 mod sockets;
 mod transfer;
 
@@ -30,11 +33,14 @@ pub(crate) use direct::{Direct, DirectIo};
 pub(crate) use elements::Elements;
 pub(crate) use file_work::FileWork;
 pub(crate) use files::{FileKind, Files};
+pub(crate) use futexes::{Futex, FutexWait, FutexWaiting, Futexes};
 pub(crate) use host::Host;
 pub(crate) use memory::{Memory, Span, Vouched};
 pub(crate) use paths::{At, Opening, Paths};
 pub(crate) use pipes::{End, Pipes};
+pub(crate) use processes::{Children, Fate, Processes};
 pub(crate) use readiness::{Event, Readiness, ReadySet};
+pub(crate) use sets::{RawEvent, Sets};
 pub(crate) use sockets::{
     Incoming, LONGEST_ADDRESS, Outgoing, PeerAddress, Received, SendStamp, SocketAddress, SocketFact,
     SocketKind, Sockets,
@@ -54,6 +60,9 @@ pub(crate) trait World:
     + Paths
     + Attributes
     + Pipes
+    + Sets
+    + Futexes
+    + Processes
     + std::fmt::Debug
     + Send
     + Sync

@@ -74,6 +74,13 @@ pub(crate) trait Readiness {
     /// `EBADF`.
     fn ready(&self, fd: RawFd, events: ReadySet) -> Result<ReadySet, Errno>;
 
+    /// Waits until some of `events` (or errors) hold.
+    ///
+    /// # Errors
+    ///
+    /// `EINTR`, `EBADF`.
+    fn await_ready(&self, fd: RawFd, events: ReadySet) -> Result<ReadySet, Errno>;
+
     /// Waits until the descriptor is readable, at most for `timeout`. Says whether it is.
     fn await_readable(&self, fd: RawFd, timeout: Option<Duration>) -> bool;
 

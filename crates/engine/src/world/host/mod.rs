@@ -7,10 +7,13 @@ mod clock;
 mod direct;
 mod file_work;
 mod files;
+mod futexes;
 mod memory;
 mod paths;
 mod pipes;
+mod processes;
 mod readiness;
+mod sets;
 mod sockets;
 mod stamps;
 mod transfer;
@@ -18,6 +21,7 @@ mod transfer;
 use rustix::io::Errno;
 
 use self::direct::Aio;
+use self::futexes::Waiters;
 use self::readiness::Epoll;
 use super::World;
 
@@ -26,6 +30,7 @@ use super::World;
 pub(crate) struct Host {
     epoll: Epoll,
     aio: Aio,
+    waiters: Waiters,
 }
 
 impl Host {
@@ -35,8 +40,14 @@ impl Host {
     ///
     /// `EMFILE`, `ENFILE`, `ENOMEM`: no descriptors for the set.
     pub(crate) fn new() -> Result<Self, Errno> {
-        Ok(Self { epoll: Epoll::new()?, aio: Aio::default() })
+        Ok(Self { epoll: Epoll::new()?, aio: Aio::default(), waiters: Waiters::default() })
     }
 }
 
 impl World for Host {}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        self.waiters.close();
+    }
+}

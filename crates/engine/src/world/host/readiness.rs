@@ -80,6 +80,17 @@ fn flags(events: ReadySet) -> epoll::EventFlags {
     epoll::EventFlags::from_bits_retain(events) | epoll::EventFlags::ET
 }
 
+fn poll_one(fd: RawFd, events: ReadySet, timeout: Option<&Timespec>) -> Result<ReadySet, Errno> {
+    let asked = PollFlags::from_bits_retain(u16::try_from(events & 0xffff).unwrap_or(0));
+    let mut fds = [PollFd::from_borrowed_fd(borrow(fd)?, asked)];
+    poll(&mut fds, timeout)?;
+    let found = fds[0].revents();
+    if found.contains(PollFlags::NVAL) {
+        return Err(Errno::BADF);
+    }
+    Ok(u32::from(found.bits()))
+}
+
 impl Readiness for Host {
     fn arm(&self, fd: RawFd, events: ReadySet, token: u64) -> Result<(), Errno> {
         epoll::add(&self.epoll.set, borrow(fd)?, epoll::EventData::new_u64(token), flags(events))
@@ -127,15 +138,11 @@ impl Readiness for Host {
     }
 
     fn ready(&self, fd: RawFd, events: ReadySet) -> Result<ReadySet, Errno> {
-        let asked = PollFlags::from_bits_retain(u16::try_from(events & 0xffff).unwrap_or(0));
-        let fd = borrow(fd)?;
-        let mut fds = [PollFd::from_borrowed_fd(fd, asked)];
-        poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }))?;
-        let found = fds[0].revents();
-        if found.contains(PollFlags::NVAL) {
-            return Err(Errno::BADF);
-        }
-        Ok(u32::from(found.bits()))
+        poll_one(fd, events, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }))
+    }
+
+    fn await_ready(&self, fd: RawFd, events: ReadySet) -> Result<ReadySet, Errno> {
+        poll_one(fd, events, None)
     }
 
     fn await_readable(&self, fd: RawFd, timeout: Option<Duration>) -> bool {
