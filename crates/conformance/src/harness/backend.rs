@@ -5,7 +5,7 @@
 use std::os::fd::RawFd;
 use std::sync::OnceLock;
 
-use annulus::abi::{OpcodeInfo, SetupFlags};
+use annulus::abi::{IORING_OP_RECV_ZC, OpcodeInfo, SetupFlags};
 use annulus::{BackendChoice, Builder, IoUring, SetupError, cqueue, squeue};
 use rustix::system::uname;
 
@@ -22,6 +22,8 @@ pub struct BackendUnderTest {
     pub open: fn(&Setup) -> Result<IoUring, SetupError>,
     /// Builds a ring with entries of 128 bytes and completions of 32.
     pub open_wide: fn(&Setup) -> Result<IoUring<squeue::Entry128, cqueue::Entry32>, SetupError>,
+    /// What it cannot have by its nature, whatever its release: opcodes that need the kernel's own hands on a device.
+    pub without: &'static [u8],
     opcodes: OnceLock<Result<Vec<u8>, SetupError>>,
 }
 
@@ -143,6 +145,7 @@ fn kernel() -> BackendUnderTest {
         release: release(uname().release().to_str().unwrap_or_default()),
         open: |setup| setup.builder(BackendChoice::Kernel).try_build(setup.entries),
         open_wide: |setup| setup.builder(BackendChoice::Kernel).try_build(setup.entries),
+        without: &[],
         opcodes: OnceLock::new(),
     }
 }
@@ -154,6 +157,7 @@ fn engine() -> BackendUnderTest {
         release: (6, 18),
         open: |setup| setup.builder(BackendChoice::Engine).try_build(setup.entries),
         open_wide: |setup| setup.builder(BackendChoice::Engine).try_build(setup.entries),
+        without: &[IORING_OP_RECV_ZC],
         opcodes: OnceLock::new(),
     }
 }

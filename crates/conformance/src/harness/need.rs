@@ -43,6 +43,9 @@ impl Need {
     /// The reason to skip if it is not.
     pub fn check(self, backend: &BackendUnderTest) -> Result<(), Skip> {
         match self {
+            Self::Opcode(opcode) if backend.without.contains(&opcode) => {
+                Err(Skip::Hardware(impossible(opcode)))
+            }
             Self::Opcode(opcode) if !backend.has(opcode) => Err(Skip::Older(lacking(opcode))),
             Self::Since(major, minor, what) if !backend.is_at_least(major, minor) => {
                 Err(Skip::Older(format!("{what} came with Linux {major}.{minor}")))
@@ -81,6 +84,11 @@ impl fmt::Display for Skip {
         let (Self::Older(reason) | Self::Privilege(reason) | Self::Hardware(reason)) = self;
         f.write_str(reason)
     }
+}
+
+fn impossible(opcode: u8) -> String {
+    let name = OpcodeInfo::of(opcode).map_or("this opcode", |info| info.name);
+    format!("{name} needs a device's queue, which nobody but the kernel can have")
 }
 
 fn lacking(opcode: u8) -> String {
