@@ -32,7 +32,14 @@ impl BackendUnderTest {
     /// a decorator, or with a flag less.
     #[must_use]
     pub const fn variant(&self, name: &'static str, open: fn(&Setup) -> Result<IoUring, SetupError>) -> Self {
-        Self { name, release: self.release, open, open_wide: self.open_wide, opcodes: OnceLock::new() }
+        Self {
+            name,
+            release: self.release,
+            open,
+            open_wide: self.open_wide,
+            without: self.without,
+            opcodes: OnceLock::new(),
+        }
     }
 
     /// The opcodes that its PROBE names.
