@@ -103,7 +103,11 @@ impl State {
             None => self.scheduler.submit(key, flags, kind, None, &mut self.decisions),
         };
         self.act();
-        refused.map_or(Ok(()), Err)
+        // Behind a bad entry of a chain the submission goes on, as the rest of the chain is to end with it.
+        match refused {
+            Some(errno) if !flags.intersects(SqeFlags::IO_LINK | SqeFlags::IO_HARDLINK) => Err(errno),
+            _ => Ok(()),
+        }
     }
 
     /// Makes an operation of an entry.
