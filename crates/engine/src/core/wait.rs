@@ -87,8 +87,10 @@ impl Ring {
         state.turnstile.waits = state.turnstile.waits.wrapping_add(1);
         let mut outcome = Ok(());
         // What is ready is taken even if enough completions are there: else a program that always has some would
-        // never see the others.
-        state.look();
+        // never see the others. If there are not, the wait itself looks.
+        if state.rings.cq.waiting() >= wait.want {
+            state.look();
+        }
         loop {
             state.flush_backlog();
             state.catch_up(self);
