@@ -42,6 +42,7 @@ mod op;
 mod opcode;
 mod params;
 mod register;
+mod releases;
 mod sqe;
 
 pub use backend::*;
@@ -52,4 +53,5 @@ pub use op::*;
 pub use opcode::*;
 pub use params::*;
 pub use register::*;
+pub use releases::*;
 pub use sqe::*;

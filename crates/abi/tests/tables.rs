@@ -1,6 +1,6 @@
 //! The two tables: complete, in order, and free of contradiction.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use annulus_abi::*;
 
@@ -199,6 +199,121 @@ fn an_operation_has_a_direction_if_and_only_if_it_has_an_argument() {
         assert_eq!(bare, info.direction == ArgDirection::None, "{}", info.name);
         assert!(!(bare && info.has_pointers), "{}", info.name);
     }
+}
+
+#[test]
+fn a_form_is_not_older_than_its_oldest_opcode_and_fits_its_field() {
+    for form in &FORMS {
+        let of: Vec<&OpcodeInfo> = OPCODES.iter().filter(|info| form.is_of(info)).collect();
+        assert!(!of.is_empty(), "nothing has the form {:?}", form.what);
+        for info in of {
+            let mut sqe = Sqe::new(info.number);
+            let before = sqe;
+            form.apply(&mut sqe);
+            let asks = form.field != SqeFields::empty() && form.value != 0;
+            assert_eq!(sqe != before, asks, "{} {}", info.name, form.what);
+            assert!(
+                info.reads.contains(form.field),
+                "{} does not read the field of {}",
+                info.name,
+                form.what
+            );
+            assert!(form.since_with(info) >= info.since, "{} {}", info.name, form.what);
+        }
+    }
+}
+
+#[test]
+fn no_opcode_has_the_same_form_twice() {
+    for info in &OPCODES {
+        let mut seen = BTreeSet::new();
+        for form in FORMS.iter().filter(|form| form.is_of(info)) {
+            assert!(seen.insert((form.name, form.what)), "{} {} {}", info.name, form.name, form.what);
+        }
+    }
+}
+
+#[test]
+fn every_trait_that_shows_in_an_entry_is_a_form() {
+    let has = |info: &OpcodeInfo, name: &str| FORMS.iter().any(|form| form.is_of(info) && form.name == name);
+    // Only as multishot, only within it, or without a device to try it on.
+    let without = [IORING_OP_READ_MULTISHOT, IORING_OP_URING_CMD, IORING_OP_RECV_ZC, IORING_OP_URING_CMD128];
+    for info in OPCODES.iter().filter(|info| !without.contains(&info.number)) {
+        let multishot = FORMS.iter().any(|form| form.is_of(info) && form.what == "multishot");
+        assert_eq!(multishot, info.traits.contains(OpTraits::MULTISHOT), "{}", info.name);
+        let selects = info.traits.contains(OpTraits::BUFFER_SELECT);
+        assert_eq!(has(info, "IOSQE_BUFFER_SELECT"), selects, "{}", info.name);
+        assert_eq!(has(info, "IOSQE_FIXED_FILE"), info.supports_fixed_file(), "{}", info.name);
+    }
+}
+
+#[test]
+fn flags_stand_in_the_table_with_their_bits() {
+    let bits =
+        |group| FLAGS.iter().filter(|flag| flag.group == group).fold(0, |bits, flag| bits | flag.value);
+    assert_eq!(bits(FlagGroup::Setup), u64::from(SetupFlags::all().bits()));
+    assert_eq!(bits(FlagGroup::Feature), (1 << 18) - 1);
+    assert_eq!(bits(FlagGroup::Entry), u64::from(SqeFlags::all().bits()));
+    assert_eq!(bits(FlagGroup::Enter), u64::from(EnterFlags::all().bits()));
+    let until_6_18 = |group| FLAGS.iter().filter(|flag| flag.group == group && flag.since <= (6, 18)).count();
+    // What QUERY of Linux 6.18 reports: so many setup flags, features, enter flags, entry flags.
+    let groups = [FlagGroup::Setup, FlagGroup::Feature, FlagGroup::Enter, FlagGroup::Entry];
+    assert_eq!(groups.map(until_6_18), [19, 18, 8, 7]);
+}
+
+#[test]
+fn a_table_says_the_same_release_as_the_documentation_of_the_constant() {
+    let documented = documented_releases();
+    let opcodes = OPCODES.iter().map(|info| (format!("IORING_OP_{}", info.name), info.since));
+    let registers = REGISTER_OPS.iter().map(|info| (format!("IORING_{}", info.name), info.since));
+    let flags = FLAGS.iter().map(|flag| (flag.name.to_owned(), flag.since));
+    // The RWF_* are documented with the release of preadv2(2), and some forms came to one opcode later than to others.
+    let later = ["IORING_RECVSEND_FIXED_BUF", "IOSQE_BUFFER_SELECT", "IORING_SETUP_IOPOLL"];
+    let forms = FORMS.iter().filter(|form| !form.name.starts_with("RWF_") && !later.contains(&form.name));
+    let forms = forms.filter(|form| !form.name.is_empty()).map(|form| (form.name.to_owned(), form.since));
+    for (name, since) in opcodes.chain(registers).chain(flags).chain(forms) {
+        assert_eq!(documented.get(&name), Some(&since), "{name}");
+    }
+}
+
+/// The constants of this crate with the release that their documentation names last.
+fn documented_releases() -> BTreeMap<String, (u8, u8)> {
+    let mut releases = BTreeMap::new();
+    let mut folders = vec![std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let mut documentation = String::new();
+            for line in std::fs::read_to_string(path).unwrap().lines().map(str::trim) {
+                if let Some(text) = line.strip_prefix("///") {
+                    documentation.push_str(text);
+                    continue;
+                }
+                let flag = line.split_once(" as ").map(|(name, _)| name);
+                let constant =
+                    line.strip_prefix("pub const ").and_then(|rest| Some(rest.split_once(": ")?.0));
+                if let (Some(name), Some(release)) = (constant.or(flag), last_release(&documentation)) {
+                    releases.insert(name.to_owned(), release);
+                }
+                documentation.clear();
+            }
+        }
+    }
+    releases
+}
+
+/// The last `major.minor` of a text.
+fn last_release(text: &str) -> Option<(u8, u8)> {
+    let words = text.split(|c: char| !(c.is_ascii_digit() || c == '.')).map(|word| word.trim_matches('.'));
+    let mut releases = words.filter_map(|word| {
+        let (major, minor) = word.split_once('.')?;
+        Some((major.parse().ok()?, minor.parse().ok()?))
+    });
+    releases.next_back()
 }
 
 /// The opcodes with this trait.

@@ -15,6 +15,7 @@ mod request;
 mod scheduler;
 mod setup;
 mod shared;
+pub mod support;
 mod timer;
 mod world;
 

@@ -21,7 +21,7 @@ pub(crate) const KNOWN: SetupFlags = SetupFlags::from_bits_retain(2 * SetupFlags
 
 /// What the engine does of what a 6.18 kernel does. Not `REG_REG_RING`: its calls are no system calls, so there is no
 /// descriptor to save. Not `RW_ATTR`: the one attribute there is, protection information, is out of reach.
-const FEATURES: Features = Features::SINGLE_MMAP
+pub(crate) const FEATURES: Features = Features::SINGLE_MMAP
     .union(Features::NODROP)
     .union(Features::SUBMIT_STABLE)
     .union(Features::RW_CUR_POS)

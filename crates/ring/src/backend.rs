@@ -208,6 +208,9 @@ mod engine {
     }
 }
 
+/// How much of the interface the engine honours: opcodes and their forms, flags, register operations.
+#[cfg(feature = "engine")]
+pub use annulus_engine::support;
 pub(crate) use engine::{FLAGS as ENGINE_FLAGS, open as open_engine, owns as engine_owns};
 
 #[cfg(test)]

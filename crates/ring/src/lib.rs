@@ -79,6 +79,8 @@ mod zcrx;
 
 pub use annulus_abi::{Backend, EnterFlags};
 
+#[cfg(feature = "engine")]
+pub use backend::support;
 pub use backend::{BackendChoice, BackendKind, Chosen};
 pub use buf_ring::{BufRing, BufRingBuilder, BufRingHandle, Filled, Hold, Vacant};
 pub use builder::Builder;

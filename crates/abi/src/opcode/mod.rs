@@ -3,8 +3,10 @@
 //! Deliberately not here: what an operation does. The flags and structures that operations take are in
 //! `op`.
 
+mod forms;
 mod table;
 
+pub use forms::{FORMS, Form, FormOf};
 pub use table::OPCODES;
 
 use bitflags::bitflags;

@@ -2,35 +2,74 @@
 
 use std::fs;
 
-use annulus::abi::{Features, OPCODES, QueryOpcode, REGISTER_OPS, SetupFlags};
+use annulus::abi::{
+    FLAGS, FORMS, Features, FlagGroup, Form, OPCODES, OpcodeInfo, QueryOpcode, REGISTER_OPS, RegisterInfo,
+    SetupFlags,
+};
 use annulus::register::{Probe, Task};
-use annulus::{IoUring, Parameters, environment, kernel};
+use annulus::support::{self, Support};
+use annulus::{BackendChoice, IoUring, Parameters, SetupError, environment, kernel};
 use rustix::process::{Resource, getrlimit};
 
-use super::report::{Blocked, Limits, Named, Opcode, RegisterOperation, Report, Sizes};
+use super::report::{
+    Blocked, Engine, FormOf, Limits, Named, Opcode, RegisterOperation, Report, Rings, Sizes,
+};
 
 /// What is there.
 pub(crate) fn report() -> Report {
     let system = rustix::system::uname();
     let kernel = system.release().to_string_lossy().into_owned();
-    let ring = IoUring::builder().try_build(8);
-    let blocked = ring
-        .as_ref()
-        .err()
-        .map(|error| Blocked { errno: error.errno().raw_os_error(), reason: error.to_string() });
-    let ring: Option<IoUring> = ring.ok();
+    // Who forbids the kernel's rings may mean that its calls kill the process: then it is not even asked.
+    let choice = environment::backend_choice();
+    let may_ask = choice != Ok(BackendChoice::Engine);
+    let ring = may_ask.then(|| open(BackendChoice::Kernel));
+    let blocked = match &ring {
+        None => Some(Blocked { errno: 0, reason: NOT_ASKED.to_owned() }),
+        Some(Err(error)) => Some(Blocked::from(error)),
+        Some(Ok(_)) => None,
+    };
+    let ring = ring.and_then(Result::ok);
+    let ring = ring.as_ref();
     Report {
         machine: system.machine().to_string_lossy().into_owned(),
         available: ring.is_some(),
         blocked,
+        rings: rings(choice.and_then(open)),
+        engine: open(BackendChoice::Engine).err().as_ref().map(Blocked::from),
         limits: limits(),
-        largest: largest(),
-        features: ring.as_ref().map(|ring| features(ring.params())).unwrap_or_default(),
-        setup_flags: if ring.is_some() { setup_flags() } else { Vec::new() },
-        opcodes: ring.as_ref().map(opcodes).unwrap_or_default(),
-        register_operations: ring.as_ref().map(|_| register_operations(&kernel)).unwrap_or_default(),
+        largest: ring.and_then(|_| largest()),
+        features: features(ring.map(IoUring::params)),
+        setup_flags: setup_flags(ring.is_some()),
+        opcodes: opcodes(ring, &kernel),
+        register_operations: register_operations(ring.is_some(), &kernel),
         poll_devices: poll_devices(),
         kernel,
+    }
+}
+
+const NOT_ASKED: &str = "ANNULUS_BACKEND=engine: the kernel was not asked";
+
+fn open(choice: BackendChoice) -> Result<IoUring, SetupError> {
+    IoUring::builder().backend(choice).try_build(8)
+}
+
+impl From<&SetupError> for Blocked {
+    fn from(error: &SetupError) -> Self {
+        Self { errno: error.errno().raw_os_error(), reason: error.to_string() }
+    }
+}
+
+impl From<Support> for Engine {
+    fn from(support: Support) -> Self {
+        Self { available: support.is_there(), note: support.note() }
+    }
+}
+
+/// What a program's rings run on that leaves the choice open.
+fn rings(ring: Result<IoUring, SetupError>) -> Rings {
+    match ring {
+        Ok(ring) => Rings { run_on: Some(ring.chosen().kind().to_string()), blocked: None },
+        Err(error) => Rings { run_on: None, blocked: Some(Blocked::from(&error)) },
     }
 }
 
@@ -46,46 +85,75 @@ fn limits() -> Limits {
 
 /// The sizes that the kernel clamps a huge wish to.
 fn largest() -> Option<Sizes> {
-    let ring: IoUring = IoUring::builder().setup_clamp().build(u32::MAX).ok()?;
+    let ring: IoUring =
+        IoUring::builder().backend(BackendChoice::Kernel).setup_clamp().build(u32::MAX).ok()?;
     let params = ring.params();
     Some(Sizes { sq_entries: params.sq_entries(), cq_entries: params.cq_entries() })
 }
 
-fn features(params: &Parameters) -> Vec<Named> {
-    let has = params.features();
-    let row = |(name, feature)| Named { name, available: has.contains(feature) };
+fn features(params: Option<&Parameters>) -> Vec<Named> {
+    let has = params.map(Parameters::features).unwrap_or_default();
+    let row = |(name, feature): (&'static str, Features)| {
+        named(name, has.contains(feature), FlagGroup::Feature, feature.bits().into())
+    };
     Features::all().iter_names().map(row).collect()
 }
 
-fn setup_flags() -> Vec<Named> {
-    let row = |(name, flag)| Named { name, available: kernel::knows_setup_flag(flag) };
+fn setup_flags(may_ask: bool) -> Vec<Named> {
+    let row = |(name, flag): (&'static str, SetupFlags)| {
+        let available = may_ask && kernel::knows_setup_flag(flag);
+        named(name, available, FlagGroup::Setup, flag.bits().into())
+    };
     SetupFlags::all().iter_names().map(row).collect()
 }
 
-fn opcodes(ring: &IoUring) -> Vec<Opcode> {
+fn named(name: &'static str, available: bool, group: FlagGroup, value: u64) -> Named {
+    let info = FLAGS.iter().find(|flag| flag.group == group && flag.value == value);
+    let support = info.map_or(Support::Missing("not known"), support::of_flag);
+    Named { name, available, engine: support.into() }
+}
+
+fn opcodes(ring: Option<&IoUring>, kernel: &str) -> Vec<Opcode> {
     let mut probe = Probe::new();
     // A kernel before 5.6 cannot be asked; it is left with nothing available, which is the careful answer.
-    let asked = ring.submitter().register_probe(&mut probe).is_ok();
-    let row = |op: &annulus::abi::OpcodeInfo| Opcode {
-        number: op.number,
-        name: op.name,
-        since: release(op.since),
-        available: asked && probe.is_supported(op.number),
+    let asked = ring.is_some_and(|ring| ring.submitter().register_probe(&mut probe).is_ok());
+    let row = |op: &OpcodeInfo| {
+        let available = asked && probe.is_supported(op.number);
+        Opcode {
+            number: op.number,
+            name: op.name,
+            since: release(op.since),
+            available,
+            engine: support::of_opcode(op).into(),
+            forms: forms(op, available, version(kernel)),
+        }
     };
     OPCODES.iter().map(row).collect()
 }
 
-fn register_operations(kernel: &str) -> Vec<RegisterOperation> {
-    let query = Task::new().query::<QueryOpcode>();
-    let count = query.ok().map(|answer| answer.nr_register_opcodes);
+fn forms(op: &OpcodeInfo, available: bool, running: Option<(u8, u8)>) -> Vec<FormOf> {
+    let row = |form: &Form| FormOf {
+        name: form.name,
+        what: form.what,
+        since: release(form.since_with(op)),
+        available: available && running >= Some(form.since_with(op)),
+        engine: support::of_form(op, form).into(),
+    };
+    FORMS.iter().filter(|form| form.is_of(op)).map(row).collect()
+}
+
+fn register_operations(may_ask: bool, kernel: &str) -> Vec<RegisterOperation> {
+    let query = may_ask.then(|| Task::new().query::<QueryOpcode>().ok()).flatten();
+    let count = query.map(|answer| answer.nr_register_opcodes);
     let running = version(kernel);
-    let row = |op: &annulus::abi::RegisterInfo| {
+    let row = |op: &RegisterInfo| {
         let number = op.op.number();
         let (available, known_by) = match count {
             Some(count) => (number < count, "query"),
-            None => (running >= Some(op.since), "release"),
+            None => (may_ask && running >= Some(op.since), "release"),
         };
-        RegisterOperation { number, name: op.name, since: release(op.since), available, known_by }
+        let engine = support::of_register_op(op).into();
+        RegisterOperation { number, name: op.name, since: release(op.since), available, known_by, engine }
     };
     REGISTER_OPS.iter().map(row).collect()
 }

@@ -9,10 +9,14 @@ pub(crate) struct Report {
     pub(crate) kernel: String,
     /// The machine's architecture.
     pub(crate) machine: String,
-    /// Whether a ring can be set up.
+    /// Whether the kernel lets a ring be set up.
     pub(crate) available: bool,
     /// Why not, and what to do.
     pub(crate) blocked: Option<Blocked>,
+    /// What the rings of a program run on.
+    pub(crate) rings: Rings,
+    /// Why the engine has no ring to give; nothing if it has.
+    pub(crate) engine: Option<Blocked>,
     /// Circumstances that decide whether io_uring is allowed, and how much of it.
     pub(crate) limits: Limits,
     /// The sizes of the largest ring.
@@ -29,10 +33,19 @@ pub(crate) struct Report {
     pub(crate) poll_devices: Vec<String>,
 }
 
+/// What the rings of a program run on that leaves the choice to annulus, or to `ANNULUS_BACKEND`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Rings {
+    /// `kernel` or `engine`.
+    pub(crate) run_on: Option<String>,
+    /// Why there is no ring at all.
+    pub(crate) blocked: Option<Blocked>,
+}
+
 /// Why no ring can be set up.
 #[derive(Debug, Serialize)]
 pub(crate) struct Blocked {
-    /// The number of the errno.
+    /// The number of the errno; 0 if nobody was asked.
     pub(crate) errno: i32,
     /// The cause as far as the machine shows it, and the remedy.
     pub(crate) reason: String,
@@ -69,6 +82,17 @@ pub(crate) struct Named {
     pub(crate) name: &'static str,
     /// Whether the kernel has it.
     pub(crate) available: bool,
+    /// What the engine makes of it.
+    pub(crate) engine: Engine,
+}
+
+/// What the engine, which needs no io_uring of the kernel's, makes of something.
+#[derive(Debug, Serialize)]
+pub(crate) struct Engine {
+    /// Whether it has it.
+    pub(crate) available: bool,
+    /// In which way it differs from Linux 6.18, or why it is missing.
+    pub(crate) note: Option<&'static str>,
 }
 
 /// An opcode.
@@ -82,6 +106,25 @@ pub(crate) struct Opcode {
     pub(crate) since: String,
     /// Whether the kernel says that it has it (`IORING_REGISTER_PROBE`).
     pub(crate) available: bool,
+    /// What the engine makes of it.
+    pub(crate) engine: Engine,
+    /// Its forms beside the plain one.
+    pub(crate) forms: Vec<FormOf>,
+}
+
+/// A form of an opcode.
+#[derive(Debug, Serialize)]
+pub(crate) struct FormOf {
+    /// The constant that asks for it; empty where it takes none.
+    pub(crate) name: &'static str,
+    /// What it is.
+    pub(crate) what: &'static str,
+    /// The first Linux that has it.
+    pub(crate) since: String,
+    /// Whether the kernel has it: by its release, and as far as it has the opcode.
+    pub(crate) available: bool,
+    /// What the engine makes of it.
+    pub(crate) engine: Engine,
 }
 
 /// A register operation.
@@ -97,4 +140,6 @@ pub(crate) struct RegisterOperation {
     pub(crate) available: bool,
     /// How that is known: `query` (the kernel said so, Linux 6.18) or `release` (from the kernel's release).
     pub(crate) known_by: &'static str,
+    /// What the engine makes of it.
+    pub(crate) engine: Engine,
 }

@@ -2,17 +2,25 @@
 
 use std::io::{self, Write};
 
-use super::report::{Limits, Named, Report};
+use super::report::{Engine, FormOf, Limits, Named, Report};
 
 /// Characters to a line where names stand side by side.
 const WIDTH: usize = 96;
 
-/// Writes the report.
-pub(crate) fn write(report: &Report, out: &mut impl Write) -> io::Result<()> {
+/// Writes the report, with the forms of each opcode if they are asked for.
+pub(crate) fn write(report: &Report, with_forms: bool, out: &mut impl Write) -> io::Result<()> {
     writeln!(out, "io_uring on Linux {} ({})", report.kernel, report.machine)?;
     match &report.blocked {
         Some(blocked) => writeln!(out, "  not to be had: {}", blocked.reason)?,
         None => writeln!(out, "  to be had")?,
+    }
+    match (&report.rings.run_on, &report.rings.blocked) {
+        (Some(back_end), _) => writeln!(out, "  rings run on: the {back_end}")?,
+        (None, Some(blocked)) => writeln!(out, "  rings run on: nothing: {}", blocked.reason)?,
+        (None, None) => {}
+    }
+    if let Some(blocked) = &report.engine {
+        writeln!(out, "  the engine has no ring to give: {}", blocked.reason)?;
     }
     limits(&report.limits, out)?;
     if let Some(sizes) = &report.largest {
@@ -27,28 +35,68 @@ pub(crate) fn write(report: &Report, out: &mut impl Write) -> io::Result<()> {
             devices => writeln!(out, "  IOPOLL: devices with poll queues: {}", devices.join(", "))?,
         }
     }
-    if report.available {
-        named("Setup flags", &report.setup_flags, out)?;
-        named("Features", &report.features, out)?;
-    }
-    if !report.opcodes.is_empty() {
-        let have = report.opcodes.iter().filter(|op| op.available).count();
-        writeln!(out, "\nOpcodes: {have} of {}", report.opcodes.len())?;
-        for op in &report.opcodes {
-            let mark = if op.available { "yes" } else { "no" };
-            writeln!(out, "  {:>3}  {:<18} {:<4} since Linux {}", op.number, op.name, mark, op.since)?;
-        }
-    }
-    if !report.register_operations.is_empty() {
-        let have = report.register_operations.iter().filter(|op| op.available).count();
-        writeln!(out, "\nRegister operations: {have} of {}", report.register_operations.len())?;
-        for op in &report.register_operations {
-            let mark = if op.available { "yes" } else { "no" };
-            let guess = if op.known_by == "query" { "" } else { ", by the kernel's release" };
-            writeln!(out, "  {:>3}  {:<28} {:<4} since Linux {}{guess}", op.number, op.name, mark, op.since)?;
+    named("Setup flags", &report.setup_flags, out)?;
+    named("Features", &report.features, out)?;
+    opcodes(report, with_forms, out)?;
+    register_operations(report, out)
+}
+
+fn opcodes(report: &Report, with_forms: bool, out: &mut impl Write) -> io::Result<()> {
+    let all = &report.opcodes;
+    let have = all.iter().filter(|op| op.available).count();
+    let engine = all.iter().filter(|op| op.engine.available).count();
+    writeln!(out, "\nOpcodes: {have} of {} (the engine: {engine})", all.len())?;
+    writeln!(out, "{:25}kernel engine", "")?;
+    for op in all {
+        let (kernel, engine) = (mark(op.available), mark(op.engine.available));
+        let note = note(&op.engine);
+        writeln!(
+            out,
+            "  {:>3}  {:<18}{kernel:<7}{engine:<7}since Linux {}{note}",
+            op.number, op.name, op.since
+        )?;
+        for form in op.forms.iter().filter(|_| with_forms) {
+            let (kernel, engine) = (mark(form.available), mark(form.engine.available));
+            let (constant, note) = (constant(form), self::note(&form.engine));
+            writeln!(
+                out,
+                "{:25}{kernel:<7}{engine:<7}since Linux {}: {}{constant}{note}",
+                "", form.since, form.what
+            )?;
         }
     }
     Ok(())
+}
+
+fn constant(form: &FormOf) -> String {
+    if form.name.is_empty() { String::new() } else { format!(" ({})", form.name) }
+}
+
+fn register_operations(report: &Report, out: &mut impl Write) -> io::Result<()> {
+    let all = &report.register_operations;
+    let have = all.iter().filter(|op| op.available).count();
+    let engine = all.iter().filter(|op| op.engine.available).count();
+    writeln!(out, "\nRegister operations: {have} of {} (the engine: {engine})", all.len())?;
+    writeln!(out, "{:35}kernel engine", "")?;
+    for op in all {
+        let (kernel, engine) = (mark(op.available), mark(op.engine.available));
+        let guess = if op.known_by == "query" { "" } else { ", by the kernel's release" };
+        let note = note(&op.engine);
+        writeln!(
+            out,
+            "  {:>3}  {:<28}{kernel:<7}{engine:<7}since Linux {}{guess}{note}",
+            op.number, op.name, op.since
+        )?;
+    }
+    Ok(())
+}
+
+const fn mark(available: bool) -> &'static str {
+    if available { "yes" } else { "no" }
+}
+
+fn note(engine: &Engine) -> String {
+    engine.note.map_or_else(String::new, |note| format!("; engine: {note}"))
 }
 
 fn limits(limits: &Limits, out: &mut impl Write) -> io::Result<()> {
@@ -78,10 +126,20 @@ fn limit(value: Option<u64>, unit: &str) -> String {
 
 fn named(title: &str, all: &[Named], out: &mut impl Write) -> io::Result<()> {
     let of = |available| all.iter().filter(move |one| one.available == available).map(|one| one.name);
-    writeln!(out, "\n{title}: {} of {}", of(true).count(), all.len())?;
-    side_by_side("", of(true), out)?;
-    if of(false).next().is_some() {
-        side_by_side("missing: ", of(false), out)?;
+    let engine = all.iter().filter(|one| one.engine.available).count();
+    writeln!(out, "\n{title}: {} of {} (the engine: {engine})", of(true).count(), all.len())?;
+    if of(true).next().is_some() {
+        side_by_side("", of(true), out)?;
+    }
+    let nowhere = |one: &&Named| !one.available && !one.engine.available;
+    if all.iter().any(|one| nowhere(&one)) {
+        side_by_side("missing: ", all.iter().filter(nowhere).map(|one| one.name), out)?;
+    }
+    for (label, kernel) in [("missing on the engine alone: ", true), ("on the engine alone: ", false)] {
+        let differs = |one: &&Named| one.available == kernel && one.engine.available != kernel;
+        if all.iter().any(|one| differs(&one)) {
+            side_by_side(label, all.iter().filter(differs).map(|one| one.name), out)?;
+        }
     }
     Ok(())
 }
