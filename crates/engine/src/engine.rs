@@ -13,6 +13,7 @@ use std::thread::JoinHandle;
 
 use annulus_abi::{Backend, EnterArg, EnterFlags, GeteventsArg, Params, RegisterOp, RingMemory, SetupFlags};
 use rustix::io::Errno;
+use rustix::mm::{MapFlags, ProtFlags};
 
 use crate::core::{self, Ring, State, Wait};
 use crate::pool::Pool;
@@ -118,6 +119,29 @@ impl Engine {
     /// What madvise(2) says.
     pub fn dontfork(&self) -> Result<(), Errno> {
         self.ring.lock().rings.mapping.dontfork()
+    }
+
+    /// A register call on no ring, as on descriptor -1: a message to an engine's ring of this process
+    /// (`IORING_REGISTER_SEND_MSG_RING`), or a question about what engines do (`IORING_REGISTER_QUERY`).
+    ///
+    /// # Errors
+    ///
+    /// Those of io_uring_register(2), by operation; `EINVAL` for others.
+    ///
+    /// # Safety
+    ///
+    /// `arg` and `nr` are what `op` asks for.
+    pub unsafe fn register_blind(op: RegisterOp, arg: *mut c_void, nr: u32) -> Result<u32, Errno> {
+        // SAFETY: the contract of this function.
+        let vouched = unsafe { Vouched::new() };
+        let world: Arc<dyn World> = Arc::new(Host::new()?);
+        register::register_blind(&world, op, arg, nr, vouched)
+    }
+
+    /// The ring itself, for tests of what belongs to it.
+    #[cfg(test)]
+    pub(crate) const fn ring(&self) -> &Arc<Ring> {
+        &self.ring
     }
 
     /// Takes entries, or has the polling thread take them.
@@ -251,6 +275,29 @@ unsafe impl Backend for Engine {
         {
             let state = self.ring.lock();
             descriptor.completions(state.rings.cq.waiting());
+        }
+    }
+
+    fn use_registered_fd(&self, on: bool) -> Result<bool, Errno> {
+        if self.ring.descriptor.is_none() {
+            return if on { Ok(false) } else { Err(Errno::INVAL) };
+        }
+        if on { register::ring_fds::enter(&self.ring) } else { Ok(register::ring_fds::leave(&self.ring)) }
+    }
+
+    fn map(&self, len: usize, offset: u64) -> Result<NonNull<u8>, Errno> {
+        let file = register::mappable(&self.ring, len, offset)?;
+        let (access, flags) = (ProtFlags::READ | ProtFlags::WRITE, MapFlags::SHARED | MapFlags::POPULATE);
+        // SAFETY: a new mapping at an address that the system chooses replaces nothing.
+        let start = unsafe { rustix::mm::mmap(std::ptr::null_mut(), len, access, flags, file, 0) }?;
+        NonNull::new(start.cast()).ok_or(Errno::NOMEM)
+    }
+
+    unsafe fn unmap(&self, start: NonNull<u8>, len: usize) {
+        // SAFETY: a mapping of `map` that nothing refers to any more (this function's contract).
+        let unmapped = unsafe { rustix::mm::munmap(start.as_ptr().cast(), len) };
+        if let Err(errno) = unmapped {
+            tracing::error!(%errno, len, "memory of a ring could not be unmapped");
         }
     }
 

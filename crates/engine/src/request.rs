@@ -11,7 +11,7 @@ use rustix::io::Errno;
 
 use crate::files::File;
 use crate::op::{Context, Control, Interest, Op, Outcome, Step, Tables, Turn, Work, traits_of};
-use crate::pool::Ticket;
+use crate::pool::{Pool, Ticket};
 use crate::world::{Vouched, World};
 
 /// A request that has not ended.
@@ -38,6 +38,8 @@ pub(crate) struct Request {
     pub(crate) cancelled: bool,
     /// The right to name its memory.
     pub(crate) vouched: Vouched,
+    /// The workers that have the credentials of its personality; none if it has no personality.
+    pub(crate) workers: Option<Pool>,
 }
 
 /// What a request works on.
@@ -121,6 +123,7 @@ impl Request {
             scheduled: false,
             cancelled: false,
             vouched,
+            workers: None,
         }
     }
 
@@ -157,6 +160,17 @@ impl Request {
         let fd = self.file.fd();
         let (flags, vouched) = (self.flags, self.vouched);
         self.op.abandon(&mut Context { world, tables, fd, flags, turn: Turn::Worker, vouched });
+    }
+
+    /// Whether a worker makes the first attempt: it asks for that, or has to have other credentials.
+    #[inline]
+    pub(crate) const fn wants_worker(&self) -> bool {
+        self.flags.contains(SqeFlags::ASYNC) || self.workers.is_some()
+    }
+
+    /// The workers that carry it out, on a ring with these.
+    pub(crate) fn workers<'a>(&'a self, ring: &'a Pool) -> &'a Pool {
+        self.workers.as_ref().unwrap_or(ring)
     }
 
     /// The operation, if it is one of the core's own.

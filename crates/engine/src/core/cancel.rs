@@ -67,8 +67,9 @@ impl State {
             }
             Stage::Working(ticket) => {
                 let ticket = *ticket;
-                self.requests[key.0 as usize].cancelled = true;
-                match self.env.pool.cancel(ticket) {
+                let request = &mut self.requests[key.0 as usize];
+                request.cancelled = true;
+                match request.workers(&self.env.pool).cancel(ticket) {
                     Reached::Removed(_) => {
                         self.end_cancelled(key);
                         Ok(counts)

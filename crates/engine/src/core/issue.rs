@@ -44,7 +44,7 @@ impl State {
         if let Some(control) = request.control() {
             return self.carry_out(key, control);
         }
-        if request.flags.contains(SqeFlags::ASYNC) {
+        if request.wants_worker() {
             return self.attempt_on_worker(key);
         }
         self.issue_inline(key);

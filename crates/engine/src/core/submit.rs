@@ -91,7 +91,7 @@ impl State {
             Ok(op) => (op, None),
             Err(bad) => (bad.operation(sqe), Some(bad)),
         };
-        let key = self.insert(Request { scheduled: true, ..Request::new(sqe, op, FileRef::None, vouched) });
+        let key = self.insert(Request { scheduled: true, ..self.request_of(sqe, op, vouched) });
         let refused = match bad {
             Some(Bad::Unread(errno)) => {
                 self.scheduler.submit_unread(key, flags, kind, errno, &mut self.decisions);
@@ -134,8 +134,9 @@ impl State {
     #[inline]
     fn issue_fresh(&mut self, sqe: &Sqe, mut op: Op, vouched: Vouched) {
         let flags = SqeFlags::from_bits_retain(sqe.flags);
-        if flags.contains(SqeFlags::ASYNC) || matches!(op, Op::Control(_)) {
-            let key = self.admit(Request::new(sqe, op, FileRef::None, vouched));
+        if flags.contains(SqeFlags::ASYNC) || sqe.personality != 0 || matches!(op, Op::Control(_)) {
+            let request = self.request_of(sqe, op, vouched);
+            let key = self.admit(request);
             return self.issue(key);
         }
         let file = match FileRef::find(sqe.opcode, flags, sqe.fd, &self.tables) {
@@ -157,6 +158,16 @@ impl State {
         let mut request = Request::new(sqe, op, FileRef::None, vouched);
         let step = request.refuse(&self.env.world, &mut self.tables, errno);
         self.post_refused(&request, &step);
+    }
+
+    /// A request that has not found its file yet.
+    fn request_of(&self, sqe: &Sqe, op: Op, vouched: Vouched) -> Request {
+        let workers = match sqe.personality {
+            0 => None,
+            // Refused already if there is none.
+            id => self.settings.personality(id).ok().cloned(),
+        };
+        Request { workers, ..Request::new(sqe, op, FileRef::None, vouched) }
     }
 
     /// Gives a place in the table to a request that the scheduler did not order.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Ring, State};
+use crate::pool::Pool;
 use crate::request::Stage;
 use crate::scheduler::Key;
 
@@ -16,10 +17,10 @@ const STUCK_AFTER: Duration = Duration::from_secs(30);
 
 /// Ends everything. Says whether all calls have returned: if not, nothing of the ring may be freed.
 pub(crate) fn tear_down(ring: &Arc<Ring>) -> bool {
-    let background = {
+    let (background, pools) = {
         let mut state = ring.lock();
         state.drop_everything();
-        state.dismiss_background(ring)
+        (state.dismiss_background(ring), state.pools())
     };
     let is_worker_or_background =
         |thread: &std::thread::JoinHandle<()>| thread.thread().id() == std::thread::current().id();
@@ -31,7 +32,7 @@ pub(crate) fn tear_down(ring: &Arc<Ring>) -> bool {
     }
     // From here on no device writes into the program's memory.
     ring.world.finish();
-    let ended = ring.pool.wait_owner(ring.id, STUCK_AFTER);
+    let ended = pools.iter().all(|pool| pool.wait_owner(ring.id, STUCK_AFTER));
     if !ended {
         tracing::error!("a system call of a worker does not return; the ring that it belongs to is leaked");
     }
@@ -39,6 +40,14 @@ pub(crate) fn tear_down(ring: &Arc<Ring>) -> bool {
 }
 
 impl State {
+    /// All workers that may have a request of the ring: its own, those of personalities, and those of personalities that were
+    /// given up while they had one.
+    fn pools(&self) -> Vec<Pool> {
+        let given_up = self.requests.iter().filter_map(|(_, request)| request.workers.as_ref());
+        let known = self.settings.personality_pools();
+        std::iter::once(&self.env.pool).chain(known).chain(given_up).cloned().collect()
+    }
+
     /// Drops what waits, and interrupts what runs.
     fn drop_everything(&mut self) {
         let keys: Vec<Key> =
@@ -48,8 +57,8 @@ impl State {
             let request = &mut requests[key.0 as usize];
             match &request.stage {
                 Stage::Working(ticket) => {
+                    request.workers(&env.pool).cancel(*ticket);
                     request.cancelled = true;
-                    env.pool.cancel(*ticket);
                 }
                 _ => {
                     request.abandon(&env.world, tables);

@@ -12,6 +12,9 @@ use rustix::io::Errno;
 use super::{Ring, State};
 use crate::world::{ClockId, World};
 
+/// How long somebody who waits for news goes without looking: a request may end without any.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
 /// What a thread waits for.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Wait {
@@ -114,6 +117,27 @@ impl Ring {
         state.see_to_background(self);
         // What came at the last moment counts more than the reason for giving up.
         if state.rings.cq.waiting() > 0 { Ok(()) } else { outcome }
+    }
+
+    /// Waits for a turn of whatever moves the ring's requests, for somebody who does not wait for completions.
+    ///
+    /// # Errors
+    ///
+    /// `ETIME` when the deadline, on the monotonic clock, has passed; `EINTR`.
+    pub(crate) fn wait_for_news<'a>(
+        &'a self,
+        state: MutexGuard<'a, State>,
+        deadline: Option<u64>,
+    ) -> Result<MutexGuard<'a, State>, Errno> {
+        let waiting = state.rings.cq.waiting();
+        let deadline = deadline.map(|at| (ClockId::Monotonic, at));
+        let wait = Wait { want: waiting.saturating_add(1), deadline, ..Wait::default() };
+        let (_, timeout) = state.time_left(&wait, waiting)?;
+        let timeout = timeout.map_or(LOOK_AGAIN, |timeout| timeout.min(LOOK_AGAIN));
+        let now = self.world.now(ClockId::Monotonic);
+        let (mut state, waited) = self.wait_once(state, &wait, now, Some(timeout));
+        state.catch_up(self);
+        waited.map(|()| state)
     }
 
     /// Leads for one turn, or follows for one.

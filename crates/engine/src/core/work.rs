@@ -63,7 +63,8 @@ impl State {
             }
         });
         let job = Job { owner: self.env.id, lane: work.lane, hash: work.hash, run };
-        match self.env.pool.spawn(job) {
+        let spawned = self.requests[key.0 as usize].workers(&self.env.pool).spawn(job);
+        match spawned {
             Ok(ticket) => self.request(key).stage = Stage::Working(ticket),
             Err(errno) => self.end(key, &Outcome::failure(errno)),
         }

@@ -238,7 +238,12 @@ impl PollRemove {
 }
 
 impl Message {
-    fn prepare(sqe: &Sqe) -> Result<Self, Errno> {
+    /// Reads the entry of a message.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL`.
+    pub(crate) fn prepare(sqe: &Sqe) -> Result<Self, Errno> {
         let flags = MsgRingFlags::from_bits(sqe.op_flags).ok_or(Errno::INVAL)?;
         if sqe.buf_index != 0 || sqe.personality != 0 {
             return Err(Errno::INVAL);

@@ -17,6 +17,7 @@
 
 mod handover;
 mod interrupt;
+mod keeper;
 mod queue;
 mod sync;
 mod worker;
@@ -30,6 +31,7 @@ use rustix::process::{Resource, getrlimit};
 use rustix::thread::CpuSet;
 
 use handover::{Cancelled, Handover};
+use keeper::Keeper;
 use queue::Task;
 use worker::Shared;
 
@@ -89,12 +91,26 @@ impl Pool {
 
     /// As [`new`](Self::new), with no more bounded workers than the ring has submission entries.
     pub(crate) fn for_ring(sq_entries: u32) -> Self {
-        let bounded = (BOUNDED_PER_CPU * cpus()).min(to_usize(sq_entries));
-        Self::with_limits([bounded, UNBOUNDED], IDLE)
+        Self::with_limits([bounded_for(sq_entries), UNBOUNDED], IDLE)
+    }
+
+    /// As [`for_ring`](Self::for_ring), with workers that have the credentials which the calling thread has now, whoever
+    /// leaves jobs for them.
+    ///
+    /// # Errors
+    ///
+    /// `EAGAIN` or `ENOMEM`: there is no thread to keep the credentials.
+    pub(crate) fn as_caller(sq_entries: u32) -> Result<Self, Errno> {
+        let keeper = Keeper::new()?;
+        Ok(Self::with_keeper([bounded_for(sq_entries), UNBOUNDED], IDLE, Some(keeper)))
     }
 
     fn with_limits(limits: [usize; 2], idle: Duration) -> Self {
-        let shared = Arc::new(Shared::new(Handover::new(limits, idle)));
+        Self::with_keeper(limits, idle, None)
+    }
+
+    fn with_keeper(limits: [usize; 2], idle: Duration, keeper: Option<Keeper>) -> Self {
+        let shared = Arc::new(Shared::new(Handover::new(limits, idle), keeper));
         Self { handle: Arc::new(Handle { shared }) }
     }
 
@@ -176,6 +192,10 @@ impl Drop for Handle {
     fn drop(&mut self) {
         self.shared.handover.close();
     }
+}
+
+fn bounded_for(sq_entries: u32) -> usize {
+    (BOUNDED_PER_CPU * cpus()).min(to_usize(sq_entries))
 }
 
 fn cpus() -> usize {

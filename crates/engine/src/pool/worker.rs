@@ -12,6 +12,7 @@ use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 use super::handover::Handover;
 use super::interrupt::{Interrupt, SignalMask, Target, let_interrupts_in};
+use super::keeper::Keeper;
 
 /// The name of the threads, as `ps` and debuggers show it.
 pub(super) const NAME: &str = "annulus-wrk";
@@ -24,11 +25,13 @@ pub(super) struct Shared {
     pub(super) handover: Handover<Run, Target>,
     /// Where workers run; `None`: where the process does.
     cpus: Mutex<Option<CpuSet>>,
+    /// Who starts them, if it must be somebody in particular.
+    keeper: Option<Keeper>,
 }
 
 impl Shared {
-    pub(super) fn new(handover: Handover<Run, Target>) -> Self {
-        Self { handover, cpus: Mutex::new(None) }
+    pub(super) fn new(handover: Handover<Run, Target>, keeper: Option<Keeper>) -> Self {
+        Self { handover, cpus: Mutex::new(None), keeper }
     }
 
     /// Sets where workers run, those too that run now.
@@ -57,12 +60,24 @@ impl Shared {
     }
 }
 
-/// Starts the thread of a worker.
+/// Has the thread of a worker started, by the pool's keeper if it has one.
 ///
 /// # Errors
 ///
 /// `EAGAIN` or `ENOMEM`: the system has no thread to give, see pthread_create(3).
 pub(super) fn start(shared: &Arc<Shared>, worker: usize) -> Result<(), Errno> {
+    match &shared.keeper {
+        Some(keeper) => keeper.start(shared, worker),
+        None => spawn(shared, worker),
+    }
+}
+
+/// Starts the thread of a worker.
+///
+/// # Errors
+///
+/// Those of [`start`].
+pub(super) fn spawn(shared: &Arc<Shared>, worker: usize) -> Result<(), Errno> {
     let shared = shared.clone();
     // Workers inherit the mask: no signal of the program is ever handled on one of them.
     let _mask = SignalMask::block();

@@ -91,6 +91,9 @@ pub(crate) trait Readiness {
     /// `ENOMEM`, `ENOSPC`.
     fn watch_from(&self, set: std::os::fd::BorrowedFd<'_>) -> Result<(), Errno>;
 
+    /// Whether the descriptor is an eventfd.
+    fn is_eventfd(&self, fd: RawFd) -> bool;
+
     /// Adds one to an eventfd.
     fn signal(&self, eventfd: RawFd);
 }

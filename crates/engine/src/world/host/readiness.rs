@@ -5,6 +5,7 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, epoll, eventfd, poll};
+use rustix::fs::FileType;
 use rustix::io::Errno;
 
 use super::Host;
@@ -154,6 +155,16 @@ impl Readiness for Host {
 
     fn watch_from(&self, set: std::os::fd::BorrowedFd<'_>) -> Result<(), Errno> {
         epoll::add(set, &self.epoll.set, epoll::EventData::new_u64(0), epoll::EventFlags::IN)
+    }
+
+    fn is_eventfd(&self, fd: RawFd) -> bool {
+        match rustix::fs::readlink(format!("/proc/self/fd/{fd}"), Vec::new()) {
+            Ok(name) => name.as_bytes() == b"anon_inode:[eventfd]",
+            // Where there is no /proc: only anonymous inodes have no type.
+            Err(_) => borrow(fd)
+                .and_then(rustix::fs::fstat)
+                .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Unknown),
+        }
     }
 
     fn signal(&self, eventfd: RawFd) {
