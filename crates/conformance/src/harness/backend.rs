@@ -127,7 +127,7 @@ impl Setup {
 const VARIABLE: &str = "ANNULUS_CONFORMANCE_BACKENDS";
 
 /// The back ends of a run where `ANNULUS_CONFORMANCE_BACKENDS` says nothing.
-const DEFAULT: &str = "kernel";
+const DEFAULT: &str = "kernel,engine";
 
 /// The back ends of this run. All of them in one, so that a difference is one red name.
 ///
