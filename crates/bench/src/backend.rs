@@ -1,7 +1,9 @@
 //! The back ends that a ring can be built on: one line for each, and nothing else in the bench knows how many
 //! there are.
 
-use annulus::{BackendChoice, Builder, IoUring, SetupError};
+use std::io;
+
+use annulus::{BackendChoice, IoUring, SetupError};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
@@ -13,15 +15,18 @@ use crate::report::Fault;
 pub(crate) enum Back {
     /// The kernel's io_uring.
     Kernel,
+    /// The engine, in the measured process.
+    Engine,
 }
 
 impl Back {
     /// All of them, in the order of the tables.
-    pub(crate) const ALL: [Self; 1] = [Self::Kernel];
+    pub(crate) const ALL: [Self; 2] = [Self::Kernel, Self::Engine];
 
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Kernel => "kernel",
+            Self::Engine => "engine",
         }
     }
 
@@ -32,25 +37,35 @@ impl Back {
     ///
     /// [`Fault::Refused`] if the back end may not be used here or does not have these flags.
     pub(crate) fn ring(self, entries: u32, completions: u32) -> Result<IoUring, Fault> {
-        let mut builder = self.builder();
+        let mut builder = IoUring::builder();
+        builder.backend(self.choice());
         builder.setup_single_issuer().setup_defer_taskrun().setup_cqsize(completions).setup_clamp();
         builder.try_build(entries).map_err(refusal)
     }
 
-    fn builder(self) -> Builder {
-        let mut builder = IoUring::builder();
-        let choice = match self {
+    /// Neither `auto` nor what the environment says: a table must not say of one what was measured of the other.
+    const fn choice(self) -> BackendChoice {
+        match self {
             Self::Kernel => BackendChoice::Kernel,
-        };
-        builder.backend(choice);
-        builder
+            Self::Engine => BackendChoice::Engine,
+        }
     }
 }
 
-/// A ring that is forbidden or lacks something is a finding; one for which memory or descriptors are short is not.
+/// Why there is no ring.
 fn refusal(error: SetupError) -> Fault {
     let reason = error.to_string();
-    match Errno::from_io_error(&error.into()) {
+    judge(reason, &error.into())
+}
+
+/// Why something could not be registered with a ring.
+pub(crate) fn not_registered(what: &str, error: &io::Error) -> Fault {
+    judge(format!("{what} cannot be registered: {error}"), error)
+}
+
+/// What is forbidden or missing here is a finding; memory or descriptors that are short are none.
+fn judge(reason: String, error: &io::Error) -> Fault {
+    match Errno::from_io_error(error) {
         Some(Errno::PERM | Errno::ACCESS | Errno::NOSYS | Errno::INVAL | Errno::OPNOTSUPP) => {
             Fault::Refused(reason)
         }
@@ -67,6 +82,7 @@ mod tests {
         for back in Back::ALL {
             let ring = back.ring(8, 64).unwrap();
             let flags = ring.params().setup_flags();
+            assert_eq!(ring.chosen().kind().to_string(), back.name());
             assert!(flags.contains(annulus::abi::SetupFlags::DEFER_TASKRUN), "{back:?}: {flags:?}");
             assert!(ring.params().is_setup_single_issuer(), "{back:?}: {flags:?}");
         }
@@ -79,5 +95,11 @@ mod tests {
         assert!(matches!(refusal(SetupError::Missing { seccomp: false }), Fault::Refused(_)));
         let short = SetupError::OutOfDescriptors { errno: Errno::MFILE, limit: Some(10) };
         assert!(matches!(refusal(short), Fault::Failed(_)));
+        let missing = not_registered("a buffer ring", &Errno::INVAL.into());
+        assert!(
+            missing.to_string().starts_with("refused: a buffer ring cannot be registered: "),
+            "{missing}"
+        );
+        assert!(matches!(not_registered("a file", &Errno::NOMEM.into()), Fault::Failed(_)));
     }
 }

@@ -60,7 +60,7 @@ fn assert_measured(table: &str, report: &Value, cases: usize, contenders: &[&str
 #[test]
 fn rings_of_every_back_end_and_of_the_peer_are_measured() {
     let (table, report) = report(&["ring", "--batches", "1,32"]);
-    assert_measured(&table, &report, 2, &["kernel", "io-uring crate"]);
+    assert_measured(&table, &report, 2, &["kernel", "engine", "io-uring crate"]);
     assert_eq!(report["bench"], "ring");
     assert_eq!(report["cases"][1]["parameters"]["batch"], 32);
     assert_eq!(report["cases"][0]["unit"], "ns/op");
@@ -70,7 +70,12 @@ fn rings_of_every_back_end_and_of_the_peer_are_measured() {
 #[test]
 fn every_echo_server_answers_a_client_on_another_core() {
     let (table, report) = report(&["echo", "--connections", "1,20", "--bytes", "64"]);
-    assert_measured(&table, &report, 2, &["kernel multishot", "kernel one-shot", "epoll", "tokio"]);
+    assert_measured(
+        &table,
+        &report,
+        2,
+        &["kernel multishot", "engine multishot", "kernel one-shot", "engine one-shot", "epoll", "tokio"],
+    );
     assert_eq!(report["cases"][1]["parameters"], serde_json::json!({ "bytes": 64, "connections": 20 }));
 }
 
@@ -80,7 +85,8 @@ fn every_reader_reads_cached_and_direct() {
     let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let arguments = ["storage", "--size", "4", "--depths", "8", "--dir", directory.path().to_str().unwrap()];
     let (table, report) = report(&arguments);
-    let contenders = ["kernel", "kernel fixed", "tokio blocking pool", "pool of 4 threads"];
+    let contenders =
+        ["kernel", "engine", "kernel fixed", "engine fixed", "tokio blocking pool", "pool of 4 threads"];
     let notes = report["notes"].as_array().unwrap();
     if let Some(note) = notes.iter().find(|note| note.as_str().unwrap().contains("O_DIRECT")) {
         println!("SKIP: reads past the page cache: {note}");

@@ -71,4 +71,6 @@ fn a_bench_tells_which_rings_were_refused_and_that_is_no_failure() {
         assert!(line.contains("refused: "), "{table}");
     }
     assert!(table.contains("seccomp"), "{table}");
+    let engine = table.lines().find(|line| line.trim_start().starts_with("engine")).unwrap();
+    assert!(engine.ends_with(" %"), "the engine is measured all the same: {table}");
 }

@@ -17,7 +17,7 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
 use std::time::Duration;
 
-use annulus::{Builder, IoUring, opcode, squeue, types::Fd};
+use annulus::{BackendChoice, Builder, IoUring, opcode, squeue, types::Fd};
 use criterion::{Criterion, SamplingMode, criterion_group, criterion_main};
 
 const BLOCK: u32 = 4096;
@@ -25,7 +25,12 @@ const MESSAGE: u32 = 64;
 
 /// The back ends, by name.
 fn back_ends() -> Vec<(&'static str, Builder)> {
-    vec![("kernel", IoUring::builder())]
+    let on = |choice: BackendChoice| {
+        let mut builder = IoUring::builder();
+        builder.backend(choice);
+        (choice.name(), builder)
+    };
+    vec![on(BackendChoice::Kernel), on(BackendChoice::Engine)]
 }
 
 /// A ring of each back end as a loop of one thread has it. One that is refused here is left out, and said to be.

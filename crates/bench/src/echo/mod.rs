@@ -213,7 +213,9 @@ mod tests {
     #[test]
     fn the_contenders_have_names_of_their_own() {
         let names: Vec<String> = contenders().into_iter().map(|contender| contender.name).collect();
-        for name in ["kernel multishot", "kernel one-shot", "epoll", "tokio"] {
+        for name in
+            ["kernel multishot", "engine multishot", "kernel one-shot", "engine one-shot", "epoll", "tokio"]
+        {
             assert_eq!(names.iter().filter(|known| *known == name).count(), 1, "{names:?}");
         }
     }

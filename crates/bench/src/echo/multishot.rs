@@ -15,7 +15,7 @@ use annulus::{BufRing, Filled, cqueue, opcode};
 use rustix::io::Errno;
 
 use super::queue::{Purpose, Queue};
-use crate::backend::Back;
+use crate::backend::{Back, not_registered};
 use crate::report::Fault;
 
 /// The group of the one buffer ring.
@@ -41,7 +41,8 @@ pub(super) fn serve(
     let queue = Queue::new(back, core, connections)?;
     let buffers = connections.saturating_mul(PER_CONNECTION).next_power_of_two().clamp(64, MOST_BUFFERS);
     let buffers = u16::try_from(buffers).map_err(io::Error::other)?;
-    let buffers = BufRing::register(&queue.submitter(), GROUP, buffers, BUFFER)?;
+    let buffers = BufRing::register(&queue.submitter(), GROUP, buffers, BUFFER)
+        .map_err(|error| not_registered("a ring of buffers", &error))?;
     let mut server = Server {
         queue,
         buffers: ManuallyDrop::new(Rc::new(buffers)),

@@ -10,7 +10,7 @@ use annulus::{IoUring, opcode, squeue};
 
 use super::Job;
 use super::block::{Area, BLOCK, Block, Offsets};
-use crate::backend::Back;
+use crate::backend::{Back, not_registered};
 use crate::meter;
 use crate::pin::keep_workers;
 use crate::report::{Fault, Sample};
@@ -75,8 +75,9 @@ impl Reads {
         let buffers: Vec<libc::iovec> = (0..job.depth).map(buffer).collect();
         let submitter = self.ring.submitter();
         // SAFETY: the memory is never freed, and looked at only between a completion and the next push.
-        unsafe { submitter.register_buffers(&buffers) }?;
-        submitter.register_files(&[job.file.as_raw_fd()])?;
+        unsafe { submitter.register_buffers(&buffers) }.map_err(|error| not_registered("buffers", &error))?;
+        let files = [job.file.as_raw_fd()];
+        submitter.register_files(&files).map_err(|error| not_registered("a file", &error))?;
         self.target = Target::Fixed;
         Ok(())
     }
