@@ -11,7 +11,10 @@ use std::ptr::NonNull;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
-use annulus_abi::{Backend, EnterArg, EnterFlags, GeteventsArg, Params, RegisterOp, RingMemory, SetupFlags};
+use annulus_abi::{
+    Backend, EnterArg, EnterFlags, GeteventsArg, IORING_REGISTER_RESIZE_RINGS, Params, RegisterOp,
+    RingMemory, SetupFlags,
+};
 use rustix::io::Errno;
 use rustix::mm::{MapFlags, ProtFlags};
 
@@ -303,6 +306,7 @@ unsafe impl Backend for Engine {
 
     fn resize(&mut self, params: &mut Params) -> Result<(), Errno> {
         let mut state = self.ring.lock();
+        register::check(&self.ring, &state, IORING_REGISTER_RESIZE_RINGS)?;
         // SAFETY: `&mut self`: nobody uses the queues while their memory changes, and the view is renewed below.
         unsafe { state.rings.resize(params) }?;
         // SAFETY: the mapping lives in the ring, which lives beside the view.

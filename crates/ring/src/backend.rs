@@ -140,9 +140,10 @@ impl Chosen {
 
 #[cfg(feature = "engine")]
 mod engine {
+    use std::ffi::c_void;
     use std::os::fd::RawFd;
 
-    use annulus_abi::{Backend, Params, SetupFlags};
+    use annulus_abi::{Backend, Params, RegisterOp, SetupFlags};
     use annulus_engine::Engine;
     use rustix::io::Errno;
 
@@ -154,6 +155,20 @@ mod engine {
     /// Whether a descriptor is that of a ring of the engine's.
     pub(crate) fn owns(fd: RawFd) -> bool {
         Engine::owns(fd)
+    }
+
+    /// A register call on no ring.
+    ///
+    /// # Errors
+    ///
+    /// Those of io_uring_register(2), as the engine has them.
+    ///
+    /// # Safety
+    ///
+    /// `arg` and `nr` are what `op` asks for without a ring.
+    pub(crate) unsafe fn register_blind(op: RegisterOp, arg: *mut c_void, nr: u32) -> Result<u32, Errno> {
+        // SAFETY: the contract of this function.
+        unsafe { Engine::register_blind(op, arg, nr) }
     }
 
     /// Sets a ring up.
@@ -183,9 +198,10 @@ mod engine {
 
 #[cfg(not(feature = "engine"))]
 mod engine {
+    use std::ffi::c_void;
     use std::os::fd::RawFd;
 
-    use annulus_abi::{Backend, Params, SetupFlags};
+    use annulus_abi::{Backend, Params, RegisterOp, SetupFlags};
     use rustix::io::Errno;
 
     use crate::kernel::RingSource;
@@ -196,6 +212,19 @@ mod engine {
     /// Whether a descriptor is that of a ring of the engine's.
     pub(crate) const fn owns(_: RawFd) -> bool {
         false
+    }
+
+    /// There is none to be asked.
+    ///
+    /// # Errors
+    ///
+    /// `EOPNOTSUPP`.
+    ///
+    /// # Safety
+    ///
+    /// None is needed: it is that of the function of this name which does something.
+    pub(crate) const unsafe fn register_blind(_: RegisterOp, _: *mut c_void, _: u32) -> Result<u32, Errno> {
+        Err(Errno::OPNOTSUPP)
     }
 
     /// There is none to set a ring up with.
@@ -211,7 +240,9 @@ mod engine {
 /// How much of the interface the engine honours: opcodes and their forms, flags, register operations.
 #[cfg(feature = "engine")]
 pub use annulus_engine::support;
-pub(crate) use engine::{FLAGS as ENGINE_FLAGS, open as open_engine, owns as engine_owns};
+pub(crate) use engine::{
+    FLAGS as ENGINE_FLAGS, open as open_engine, owns as engine_owns, register_blind as ask_engine,
+};
 
 #[cfg(test)]
 mod tests {

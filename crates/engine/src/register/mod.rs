@@ -104,14 +104,7 @@ pub(crate) fn register(
         return Err(Errno::INVAL);
     }
     let call = Call::on(ring, arg as u64, nr, vouched);
-    {
-        let state = ring.lock();
-        state.check_registrant(ring.setup)?;
-        let restrictions = state.settings.restrictions.as_ref().filter(|_| !state.disabled);
-        if restrictions.is_some_and(|restrictions| !restrictions.allow_register(number)) {
-            return Err(Errno::ACCESS);
-        }
-    }
+    check(ring, &ring.lock(), number)?;
     match number {
         // These look after the lock themselves: they reach other rings, or wait.
         abi::IORING_REGISTER_CLONE_BUFFERS => resources::clone_buffers(ring, &call),
@@ -125,6 +118,20 @@ pub(crate) fn register(
         abi::IORING_REGISTER_QUERY => asking::query(&call),
         _ => ring.with(|state| register_with(ring, state, number, &call)),
     }
+}
+
+/// Whether the calling thread may do this to the ring.
+///
+/// # Errors
+///
+/// `EEXIST` for another thread than the issuer, `EACCES` for what restrictions do not allow.
+pub(crate) fn check(ring: &Ring, state: &State, number: u32) -> Result<(), Errno> {
+    state.check_registrant(ring.setup)?;
+    let restrictions = state.settings.restrictions.as_ref().filter(|_| !state.disabled);
+    if restrictions.is_some_and(|restrictions| !restrictions.allow_register(number)) {
+        return Err(Errno::ACCESS);
+    }
+    Ok(())
 }
 
 /// Operations on the state of the ring.
