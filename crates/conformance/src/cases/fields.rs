@@ -55,7 +55,7 @@ fn fields_that_must_be_zero_are_refused_otherwise_and_ignored_ones_are_ignored(b
 }
 
 /// Runs an entry and gives its first answer; a link timeout behind a request that it can time.
-fn try_entry(rig: &mut Rig, entry: Entry) -> i32 {
+pub(super) fn try_entry(rig: &mut Rig, entry: Entry) -> i32 {
     if entry.sqe().opcode == IORING_OP_LINK_TIMEOUT {
         rig.push_together(&[linked(nop()).user_data(2), entry.user_data(1)]);
         return rig.by_user_data(2)[&1].result();
@@ -88,7 +88,7 @@ fn with(mut entry: Entry, field: SqeFields) -> Entry {
 }
 
 /// An entry that passes the checks of its fields and does nothing.
-fn harmless(opcode: u8) -> Entry {
+pub(super) fn harmless(opcode: u8) -> Entry {
     let nowhere = || path("/nowhere/at/all").expose_provenance() as u64;
     let page = Buffer::new(4096).addr();
     let raw = Raw::new(opcode).fd(-1);

@@ -10,6 +10,7 @@ mod eventfd;
 mod exhaustive;
 mod fields;
 mod files;
+mod forms;
 mod links;
 mod msg_ring;
 mod net;
@@ -62,6 +63,7 @@ pub fn cases() -> Vec<Case> {
         process::CASES,
         setup::CASES,
         fields::CASES,
+        forms::CASES,
     ];
     topics.concat()
 }
