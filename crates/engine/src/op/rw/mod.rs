@@ -202,7 +202,9 @@ impl ReadWrite {
     #[cold]
     fn not_so(&mut self, cx: &mut Context<'_>, memory: &[Span]) -> Option<Tried> {
         if self.must_not_wait() {
-            return Some(self.over(Errno::OPNOTSUPP));
+            // File systems that cannot write without waiting answer so, and the ring's own attempt makes `EAGAIN` of it.
+            let waits = self.direction == Direction::Write && cx.world.kind(cx.fd) == Ok(FileKind::Regular);
+            return Some(self.over(if waits { Errno::AGAIN } else { Errno::OPNOTSUPP }));
         }
         match cx.world.kind(cx.fd) {
             Ok(kind) if kind.is_bounded() => return Some(self.blocks(cx)),
