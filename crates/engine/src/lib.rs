@@ -8,6 +8,7 @@ mod buffers;
 mod core;
 mod engine;
 mod files;
+mod mailbox;
 mod op;
 mod pool;
 mod register;

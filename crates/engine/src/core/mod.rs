@@ -14,6 +14,7 @@ mod complete;
 mod control;
 mod descriptor;
 mod directory;
+mod doze;
 mod issue;
 mod message;
 mod notice;
@@ -23,6 +24,7 @@ mod submit;
 mod teardown;
 mod time;
 mod transfer;
+mod turnstile;
 mod wait;
 mod watch;
 mod work;
@@ -30,7 +32,7 @@ mod work;
 use std::any::Any;
 use std::collections::VecDeque;
 use std::fmt::{self, Debug, Formatter};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::thread::ThreadId;
 
@@ -48,13 +50,14 @@ pub(crate) use wait::Wait;
 
 use self::background::Background;
 use self::complete::Backlog;
+use self::doze::SqPoll;
 use self::notice::Notices;
-use self::sqpoll::SqPoll;
 use self::time::Clocks;
-use self::wait::Turnstile;
+use self::turnstile::Turnstile;
 use self::watch::Watches;
 use self::work::Late;
 use crate::files::RingTest;
+use crate::mailbox::Mailbox;
 use crate::op::Tables;
 use crate::pool::Pool;
 use crate::request::Request;
@@ -68,9 +71,7 @@ pub(crate) struct Ring {
     /// Followers, who wait for the leader's news, and the background thread, which waits for work.
     turn: Condvar,
     /// What workers have brought back for a ring whose completions appear only when its owner enters.
-    late: Mutex<Vec<Late>>,
-    /// Whether there is any.
-    is_late: AtomicBool,
+    late: Mailbox<Late>,
     /// The outside.
     pub(crate) world: Arc<dyn World>,
     /// The workers.
@@ -195,8 +196,7 @@ impl Ring {
                 },
             }),
             turn: Condvar::new(),
-            late: Mutex::new(Vec::new()),
-            is_late: AtomicBool::new(false),
+            late: Mailbox::default(),
             world,
             pool,
             setup,

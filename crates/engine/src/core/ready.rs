@@ -1,6 +1,5 @@
 //! What happened outside: descriptors became ready, times came, workers came back.
 
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::{Ring, State};
@@ -39,7 +38,10 @@ impl State {
         }
         let mut events = std::mem::take(&mut self.events);
         // Without waiting nothing can interrupt it.
-        let _ = self.env.world.wait(Some(Duration::ZERO), None, &mut events);
+        let is_woken = self.env.world.wait(Some(Duration::ZERO), None, &mut events);
+        if is_woken == Ok(true) && self.turnstile.wants_wakes() {
+            self.env.world.wake();
+        }
         self.take_events(&events);
         events.clear();
         self.events = events;
@@ -47,10 +49,7 @@ impl State {
 
     /// Does what has become due: times, turns that were put off, what workers brought.
     pub(super) fn catch_up(&mut self, ring: &Ring) {
-        // Acquire pairs with the Release of whoever brought something; the mutex behind it orders the rest.
-        if ring.is_late.load(Ordering::Acquire) {
-            self.take_late(ring);
-        }
+        self.take_late(ring);
         if self.clocks.has_deadline() {
             self.expire();
         }

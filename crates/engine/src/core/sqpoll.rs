@@ -1,31 +1,22 @@
 //! The polling thread of `IORING_SETUP_SQPOLL`: takes entries without a call.
 //!
 //! It spins as long as there is work, and for the idle time after that; then it sets `NEED_WAKEUP` and sleeps until an enter
-//! wakes it. The flag is set before the last look at the queue, with a fence in between, and the program looks at
-//! the flag after it has published entries, with a fence in between: one of them sees the other's store.
+//! wakes it ([`doze`]).
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
 use annulus_abi::{Params, SetupFlags, SqRingFlags};
 use rustix::io::Errno;
 use rustix::thread::CpuSet;
 
-use super::wait::Leader;
+use super::doze::{self, Doze, SqPoll};
+use super::turnstile::Leader;
 use super::{Ring, State};
 use crate::world::{Clock, ClockId, Vouched};
 
 /// The idle time of a ring that names none, in milliseconds.
 const DEFAULT_IDLE_MS: u32 = 1000;
-
-/// What the thread and those who enter tell each other.
-#[derive(Debug, Default)]
-pub(crate) struct SqPoll {
-    /// The thread is to look again.
-    wake: bool,
-    /// The thread is to end.
-    leaving: bool,
-}
 
 /// Starts the thread.
 ///
@@ -54,7 +45,7 @@ fn poll(ring: &Ring, idle_ns: u64, vouched: Vouched) {
     let mut active_at = ring.world.now(ClockId::Monotonic);
     loop {
         let (leaving, busy) = ring.with(|state| {
-            if state.sqpoll.leaving {
+            if state.sqpoll.is_leaving() {
                 return (true, false);
             }
             let available = if state.disabled { 0 } else { state.rings.sq.available() };
@@ -73,7 +64,7 @@ fn poll(ring: &Ring, idle_ns: u64, vouched: Vouched) {
         if busy {
             active_at = now;
         } else if now.saturating_sub(active_at) >= idle_ns {
-            sleep(ring);
+            doze::sleep(ring);
             active_at = ring.world.now(ClockId::Monotonic);
         } else {
             thread::yield_now();
@@ -81,26 +72,32 @@ fn poll(ring: &Ring, idle_ns: u64, vouched: Vouched) {
     }
 }
 
-/// Sleeps until an enter wakes the thread, unless there is something to do after all.
-fn sleep(ring: &Ring) {
-    let mut state = ring.lock();
-    state.rings.sq.set_flags(SqRingFlags::NEED_WAKEUP);
-    if state.rings.sq.fence_and_available() == 0 || state.disabled {
-        // What is expected is the background thread's from here on.
-        state.see_to_background(ring);
-        while !state.sqpoll.wake && !state.sqpoll.leaving {
-            state = ring.turn.wait(state).unwrap_or_else(PoisonError::into_inner);
+impl Doze for Ring {
+    fn sqpoll(state: &mut State) -> &mut SqPoll {
+        &mut state.sqpoll
+    }
+
+    fn announce(state: &mut State, sleeps: bool) {
+        if sleeps {
+            state.rings.sq.set_flags(SqRingFlags::NEED_WAKEUP);
+        } else {
+            state.rings.sq.clear_flags(SqRingFlags::NEED_WAKEUP);
         }
     }
-    state.sqpoll.wake = false;
-    state.rings.sq.clear_flags(SqRingFlags::NEED_WAKEUP);
+
+    fn has_entries(state: &mut State) -> bool {
+        state.rings.sq.fence_and_available() > 0 && !state.disabled
+    }
+
+    fn hand_over(&self, state: &mut State) {
+        state.see_to_background(self);
+    }
 }
 
 impl State {
     /// Wakes the polling thread, if it sleeps.
     pub(crate) fn wake_sqpoll(&mut self, ring: &Ring) {
-        self.sqpoll.wake = true;
-        ring.turn.notify_all();
+        doze::wake(ring, self);
     }
 }
 
@@ -115,8 +112,6 @@ impl Ring {
 
     /// Asks the polling thread to end; it is to be joined without the lock.
     pub(crate) fn dismiss_sqpoll(&self) {
-        let mut state = self.lock();
-        state.sqpoll.leaving = true;
-        self.turn.notify_all();
+        doze::dismiss(self, &mut self.lock());
     }
 }

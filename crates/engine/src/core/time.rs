@@ -66,8 +66,10 @@ impl State {
     /// Has whoever waits look at the clock again if a deadline lies before the one that they know.
     fn tell_leader_of_deadline(&self) {
         let world = &*self.env.world;
-        if let Some(left) = self.clocks.time_left(world) {
-            self.turnstile.deadline(world, world.now(ClockId::Monotonic).saturating_add(left));
+        if let Some(left) = self.clocks.time_left(world)
+            && self.turnstile.is_too_late(world.now(ClockId::Monotonic).saturating_add(left))
+        {
+            world.wake();
         }
     }
 

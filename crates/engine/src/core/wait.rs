@@ -4,13 +4,14 @@
 //! costs a hop between threads. Others wait for its news. While nobody waits, the background thread may lead; whoever comes
 //! to wait sends it away.
 
-use std::sync::MutexGuard;
+use std::sync::{MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rustix::io::Errno;
 
+use super::turnstile::{House, Monitor, Turn, Turnstile, go, take_turn};
 use super::{Ring, State};
-use crate::world::{ClockId, World};
+use crate::world::{Clock, ClockId, Event, Readiness};
 
 /// How long somebody who waits for news goes without looking: a request may end without any.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
@@ -28,58 +29,6 @@ pub(crate) struct Wait {
     pub(crate) sigmask: Option<u64>,
 }
 
-/// Who leads, and who waits for its news.
-#[derive(Debug, Default)]
-pub(super) struct Turnstile {
-    pub(super) leader: Leader,
-    /// How many completions the leader waits for.
-    wanted: u32,
-    /// When the leader will look at the clock by itself: nanoseconds from when it began, none for never.
-    pub(super) wakes_at: Option<u64>,
-    /// Threads that wait for the leader's news, or for its place.
-    followers: u32,
-    /// Waits that have begun, so that the background thread sees whether anybody came.
-    pub(super) waits: u64,
-}
-
-/// Who waits in the world for events.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Leader {
-    /// Nobody.
-    #[default]
-    Nobody,
-    /// A thread that entered.
-    Waiter,
-    /// The background thread.
-    Background,
-}
-
-impl Turnstile {
-    /// Completions were posted; so many wait in the queue now.
-    pub(super) fn news(&self, ring: &Ring, waiting: u32) {
-        if self.leader == Leader::Waiter && waiting >= self.wanted {
-            ring.world.wake();
-        }
-        if self.followers > 0 {
-            ring.turn.notify_all();
-        }
-    }
-
-    /// Requests are to be attempted again: whoever leads does that.
-    pub(super) fn more_to_do(&self, ring: &Ring) {
-        if self.leader != Leader::Nobody {
-            ring.world.wake();
-        }
-    }
-
-    /// A deadline was added that lies before the one that the leader knows.
-    pub(super) fn deadline(&self, world: &dyn World, at: u64) {
-        if self.leader != Leader::Nobody && self.wakes_at.is_none_or(|wakes_at| at < wakes_at) {
-            world.wake();
-        }
-    }
-}
-
 impl Ring {
     /// Waits until the queue holds what is wanted.
     ///
@@ -87,7 +36,7 @@ impl Ring {
     ///
     /// `ETIME`, `EINTR`, each only if the queue is empty.
     pub(crate) fn wait<'a>(&'a self, mut state: MutexGuard<'a, State>, wait: &Wait) -> Result<(), Errno> {
-        state.turnstile.waits = state.turnstile.waits.wrapping_add(1);
+        state.turnstile.come();
         let mut outcome = Ok(());
         // What is ready is taken even if enough completions are there: else a program that always has some would
         // never see the others. If there are not, the wait itself looks.
@@ -111,9 +60,7 @@ impl Ring {
             };
             (state, outcome) = self.wait_once(state, wait, now, timeout);
         }
-        if state.turnstile.followers > 0 {
-            self.turn.notify_all();
-        }
+        go(self, &mut state);
         state.see_to_background(self);
         // What came at the last moment counts more than the reason for giving up.
         if state.rings.cq.waiting() > 0 { Ok(()) } else { outcome }
@@ -137,55 +84,105 @@ impl Ring {
         let now = self.world.now(ClockId::Monotonic);
         let (mut state, waited) = self.wait_once(state, &wait, now, Some(timeout));
         state.catch_up(self);
+        // The caller may not come back, and somebody may follow.
+        go(self, &mut state);
         waited.map(|()| state)
     }
 
     /// Leads for one turn, or follows for one.
     fn wait_once<'a>(
         &'a self,
-        mut state: MutexGuard<'a, State>,
+        state: MutexGuard<'a, State>,
         wait: &Wait,
         now: u64,
         timeout: Option<Duration>,
     ) -> (MutexGuard<'a, State>, Result<(), Errno>) {
-        match state.turnstile.leader {
-            Leader::Nobody => {
-                state.turnstile.leader = Leader::Waiter;
-                state.turnstile.wanted = wait.want;
-                state.turnstile.wakes_at = timeout
-                    .map(|timeout| now.saturating_add(u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX)));
-                let mut events = std::mem::take(&mut state.events);
-                drop(state);
-                let waited = self.world.wait(timeout, wait.sigmask, &mut events);
-                let mut state = self.lock();
-                state.turnstile.leader = Leader::Nobody;
-                state.take_events(&events);
-                events.clear();
-                state.events = events;
-                (state, waited)
-            }
-            leader => {
-                if leader == Leader::Background {
-                    state.send_background_away(self);
-                }
-                state.turnstile.followers += 1;
-                let mut state = self.follow(state, timeout);
-                state.turnstile.followers -= 1;
-                (state, Ok(()))
-            }
-        }
+        let wakes_at =
+            timeout.map(|timeout| now.saturating_add(u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX)));
+        take_turn(self, state, &Turn { want: wait.want, timeout, wakes_at, sigmask: wait.sigmask })
+    }
+}
+
+impl Monitor for Ring {
+    type State = State;
+    type Guard<'a> = MutexGuard<'a, State>;
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        Self::lock(self)
     }
 
-    fn follow<'a>(
-        &'a self,
-        state: MutexGuard<'a, State>,
-        timeout: Option<Duration>,
-    ) -> MutexGuard<'a, State> {
-        use std::sync::PoisonError;
+    fn rest<'a>(&'a self, state: MutexGuard<'a, State>, timeout: Option<Duration>) -> MutexGuard<'a, State> {
         match timeout {
             None => self.turn.wait(state).unwrap_or_else(PoisonError::into_inner),
             Some(timeout) => self.turn.wait_timeout(state, timeout).unwrap_or_else(PoisonError::into_inner).0,
         }
+    }
+
+    fn notify_all(&self) {
+        self.turn.notify_all();
+    }
+}
+
+impl House for Ring {
+    type Heard = Vec<Event>;
+
+    fn wake(&self) {
+        self.world.wake();
+    }
+
+    fn listen<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, State>,
+        timeout: Option<Duration>,
+        sigmask: Option<u64>,
+    ) -> (MutexGuard<'a, State>, Vec<Event>, Result<(), Errno>) {
+        let mut events = std::mem::take(&mut state.events);
+        drop(state);
+        let waited = self.world.wait(timeout, sigmask, &mut events);
+        (self.lock(), events, waited.map(drop))
+    }
+
+    fn hear(state: &mut State, mut events: Vec<Event>) {
+        state.take_events(&events);
+        events.clear();
+        state.events = events;
+    }
+
+    fn turnstile(state: &mut State) -> &mut Turnstile {
+        &mut state.turnstile
+    }
+
+    fn is_expecting(state: &State) -> bool {
+        state.is_expecting()
+    }
+
+    fn time_left(&self, state: &State) -> (Option<Duration>, Option<u64>) {
+        let left = if state.again.is_empty() { state.clocks.time_left(&*self.world) } else { Some(0) };
+        let wakes_at = left.map(|left| self.world.now(ClockId::Monotonic).saturating_add(left));
+        (left.map(Duration::from_nanos), wakes_at)
+    }
+
+    fn catch_up(&self, state: &mut State) {
+        state.catch_up(self);
+        state.settle_up(self);
+    }
+
+    fn defers(&self) -> bool {
+        Self::defers(self)
+    }
+
+    fn await_task_work<'a>(
+        &'a self,
+        state: MutexGuard<'a, State>,
+        timeout: Option<Duration>,
+    ) -> MutexGuard<'a, State> {
+        drop(state);
+        self.world.await_readable(self.world.descriptor(), timeout);
+        self.lock()
+    }
+
+    fn tell_of_task_work(&self, state: &mut State) {
+        state.tell_of_task_work(self);
     }
 }
 

@@ -4,8 +4,7 @@
 //! the job runs it has the operation, and nobody else can touch it.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use annulus_abi::OpTraits;
 use rustix::io::Errno;
@@ -72,13 +71,7 @@ impl State {
 
     /// Takes back what workers brought, and carries it on.
     pub(super) fn take_late(&mut self, ring: &Ring) {
-        let late = {
-            let mut late = ring.late.lock().unwrap_or_else(PoisonError::into_inner);
-            // Relaxed: the mutex orders it.
-            ring.is_late.store(false, Ordering::Relaxed);
-            std::mem::take(&mut *late)
-        };
-        for Late { key, generation, what } in late {
+        for Late { key, generation, what } in ring.late.take() {
             let step = match what {
                 Brought::Step(step) => self.find_request(key, generation).map(|_| step),
                 Brought::Result { op, result } => self.take_back(key, generation, op, result),
@@ -124,9 +117,7 @@ impl Ring {
     /// Gives what a worker has to the ring: at once, or when its owner enters.
     fn bring(&self, key: Key, generation: u32, what: Brought) {
         if self.defers() {
-            self.late.lock().unwrap_or_else(PoisonError::into_inner).push(Late { key, generation, what });
-            // Release pairs with the Acquire of `catch_up`.
-            self.is_late.store(true, Ordering::Release);
+            self.late.put(Late { key, generation, what });
             // Whoever leads, or polls the ring's descriptor, sees it by this.
             self.world.wake();
             self.lock().tell_of_task_work(self);

@@ -49,7 +49,8 @@ pub(crate) trait Readiness {
     fn disarm(&self, fd: RawFd);
 
     /// Waits for events, at most for `timeout`, with `sigmask` in force (the kernel's 64-bit set) if there is one.
-    /// Events are appended to `into`. Returns at once with what there is if `timeout` is zero.
+    /// Events are appended to `into`. Returns at once with what there is if `timeout` is zero. Says whether a
+    /// [`wake`](Self::wake) was among it, which nobody else will hear of.
     ///
     /// # Errors
     ///
@@ -59,7 +60,7 @@ pub(crate) trait Readiness {
         timeout: Option<Duration>,
         sigmask: Option<u64>,
         into: &mut Vec<Event>,
-    ) -> Result<(), Errno>;
+    ) -> Result<bool, Errno>;
 
     /// Ends one present or the next future wait.
     fn wake(&self);

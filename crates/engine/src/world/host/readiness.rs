@@ -113,20 +113,21 @@ impl Readiness for Host {
         timeout: Option<Duration>,
         sigmask: Option<u64>,
         into: &mut Vec<Event>,
-    ) -> Result<(), Errno> {
+    ) -> Result<bool, Errno> {
         let mut events = [libc::epoll_event { events: 0, u64: 0 }; BATCH];
         let got = self.epoll.wait_raw(timeout, sigmask, &mut events)?;
+        let mut is_woken = false;
         for event in &events[..got] {
             if event.u64 == WAKE {
-                // Somebody else may have read it first.
-                let _ = rustix::io::read(&self.epoll.wake, &mut [0; 8]);
+                // Not if somebody else has read it first.
+                is_woken |= rustix::io::read(&self.epoll.wake, &mut [0; 8]).is_ok();
             } else if event.u64 == TRANSFERS {
                 self.aio.take(into);
             } else {
                 into.push(Event::Ready { token: event.u64, ready: event.events });
             }
         }
-        Ok(())
+        Ok(is_woken)
     }
 
     fn wake(&self) {

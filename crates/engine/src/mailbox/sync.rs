@@ -1,0 +1,10 @@
+//! What a mailbox is built of. The tests compile the same mailbox a second time with loom's in its place.
+
+pub(super) use std::sync::atomic::{AtomicBool, Ordering};
+pub(super) use std::sync::{Mutex, MutexGuard};
+
+use std::sync::PoisonError;
+
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
