@@ -37,8 +37,14 @@ impl State {
     pub(super) fn end_refused(&mut self, key: Key, errno: Errno, silent: bool) {
         let mut request = self.requests.remove(key.0 as usize);
         let step = request.refuse(&self.env.world, &mut self.tables, errno);
-        if !silent {
-            self.post_refused(&request, &step);
+        match step {
+            _ if silent => {}
+            // What ends with its chain says nothing of the notification that follows, as in the kernel.
+            Step::DoneWithNotice(outcome, notice) if errno == Errno::CANCELED => {
+                self.post(request.user_data, &outcome);
+                self.post(request.user_data, &notice.with_flags(notice.flags | CqeFlags::NOTIF));
+            }
+            step => self.post_refused(&request, &step),
         }
     }
 

@@ -94,6 +94,11 @@ impl ReceiveMessage {
         })
     }
 
+    /// Whether nothing can come any more: of datagrams a call that does not wait says only that there are none.
+    const fn is_over(&self) -> bool {
+        self.seen & RDHUP != 0 && self.message_flags & DONTWAIT == 0
+    }
+
     const fn interest(&self) -> Interest {
         let data = if self.message_flags & ERRQUEUE == 0 { IN | RDHUP } else { 0 };
         Interest::file(data | PRI | ERR)
@@ -127,6 +132,7 @@ impl ReceiveMessage {
             let into = Incoming { name: self.name, buffers: &rest, control: self.control };
             let received = match cx.world.receive_message(cx.fd, &into, self.message_flags & !WAITALL) {
                 Ok(received) => received,
+                Err(Errno::AGAIN) if self.is_over() => return self.finish(cx, Ok(0), true, false),
                 Err(Errno::AGAIN) if self.message_flags & DONTWAIT == 0 => return self.keep(cx),
                 Err(errno) => return self.finish(cx, Err(errno), true, false),
             };
@@ -253,7 +259,9 @@ impl Operation for ReceiveMessage {
         if let Turn::Ready(ready) = cx.turn {
             (self.seen, self.polled, self.drained) = (ready, true, false);
         }
-        if self.drained {
+        // A worker leaves a multishot receive to readiness, without a look at its buffers.
+        let worker = cx.turn == Turn::Worker && self.how.contains(RecvSendFlags::MULTISHOT);
+        if self.drained || worker {
             return Step::Wait(self.interest());
         }
         if !self.polled && self.how.contains(RecvSendFlags::POLL_FIRST) {

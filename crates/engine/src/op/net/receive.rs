@@ -89,7 +89,9 @@ impl Receive {
         if let Turn::Ready(ready) = cx.turn {
             (self.seen, self.polled, self.drained) = (ready, true, false);
         }
-        if self.drained {
+        // A worker leaves a multishot receive to readiness, without a look at its buffers.
+        let worker = cx.turn == Turn::Worker && self.how.contains(RecvSendFlags::MULTISHOT);
+        if self.drained || worker {
             return Step::Wait(self.interest());
         }
         if !self.polled && self.how.contains(RecvSendFlags::POLL_FIRST) {
@@ -195,6 +197,7 @@ impl Receive {
             let rest = whole.part(self.done as usize, whole.len());
             let got = match self.call(cx, &[rest]) {
                 Ok(got) => got,
+                Err(Errno::AGAIN) if self.is_over() => return self.finish(cx, Ok(0), true),
                 Err(Errno::AGAIN) if self.message_flags & DONTWAIT == 0 => return self.keep(cx),
                 Err(errno) => return self.finish(cx, Err(errno), true),
             };
@@ -247,6 +250,9 @@ impl Receive {
 
     /// The step after a call that brought nothing.
     fn nothing(&self, errno: Errno) -> Step {
+        if errno == Errno::AGAIN && self.is_over() {
+            return Step::Done(Outcome::success(0));
+        }
         if errno == Errno::AGAIN && self.message_flags & DONTWAIT == 0 {
             return Step::Wait(self.interest());
         }
@@ -257,6 +263,11 @@ impl Receive {
     const fn room(&self) -> usize {
         let (entry, limit) = (self.into.len(), self.limit as usize);
         if self.limit > 0 && (entry == 0 || limit < entry) { limit } else { entry }
+    }
+
+    /// Whether nothing can come any more: of datagrams a call that does not wait says only that there are none.
+    const fn is_over(&self) -> bool {
+        self.seen & RDHUP != 0 && self.message_flags & DONTWAIT == 0
     }
 
     const fn interest(&self) -> Interest {

@@ -63,8 +63,12 @@ impl Operation for Socket {
         // Descriptors that the program never sees stay out of its children.
         let kind = if self.slot == 0 { self.kind } else { self.kind | CLOEXEC };
         let made = cx.world.socket(self.domain, kind, self.protocol);
-        let result = made.and_then(|fd| if self.slot == 0 { give(fd) } else { install(cx, fd, self.slot) });
-        Step::Done(Outcome::from(result))
+        match made {
+            Err(errno) => Step::Done(Outcome::failure(errno)),
+            Ok(fd) if self.slot == 0 => Step::Done(give(fd).into()),
+            // A slot that is not to be had breaks no chain: so does the kernel.
+            Ok(fd) => Step::Done(Outcome { severs: false, ..install(cx, fd, self.slot).into() }),
+        }
     }
 }
 
@@ -105,7 +109,10 @@ impl Shutdown {
 
 impl Operation for Shutdown {
     fn attempt(&mut self, cx: &mut Context<'_>) -> Step {
-        Step::Done(cx.world.shutdown(cx.fd, self.how).map(|()| 0).into())
+        let result = cx.world.shutdown(cx.fd, self.how).map(|()| 0);
+        // What a socket says to it breaks no chain, as in the kernel.
+        let severs = matches!(result, Err(Errno::NOTSOCK | Errno::BADF));
+        Step::Done(Outcome { severs, ..result.into() })
     }
 }
 

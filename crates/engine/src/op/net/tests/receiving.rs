@@ -198,6 +198,26 @@ fn a_truncated_datagram_tells_its_whole_length() {
 }
 
 #[test]
+fn a_receive_of_datagrams_ends_when_reading_is_shut_down() {
+    let (socket, mut stand, mut buffer) = (UdpSocket::bind("127.0.0.1:0").unwrap(), Stand::new(), [0; 8]);
+    socket.connect("127.0.0.1:9").unwrap();
+    let mut op = stand.prepare(&receive(&socket, &mut buffer)).unwrap();
+    waits(&attempt(&mut stand, &mut op, &socket, Turn::Inline));
+    rustix::net::shutdown(&socket, rustix::net::Shutdown::Both).unwrap();
+    let step = attempt(&mut stand, &mut op, &socket, Turn::Ready(IN | FINAL));
+    assert_eq!(done(step), Outcome::success(0));
+}
+
+#[test]
+fn a_worker_leaves_a_multishot_receive_to_readiness() {
+    let ((_near, far), mut stand) = (UnixStream::pair().unwrap(), Stand::new());
+    let mut op = stand.prepare(&multishot(&far)).unwrap();
+    waits(&attempt(&mut stand, &mut op, &far, Turn::Worker));
+    let ready = attempt(&mut stand, &mut op, &far, Turn::Ready(IN));
+    assert_eq!(done(ready), failure(Errno::NOBUFS), "only then are there to be buffers");
+}
+
+#[test]
 fn receives_without_meaning_are_refused() {
     let ((_near, far), stand) = (UnixStream::pair().unwrap(), Stand::new());
     let plain = entry(IORING_OP_RECV, &far);
