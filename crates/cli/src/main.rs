@@ -10,6 +10,8 @@ mod serve;
 
 use std::process::ExitCode;
 
+use annulus::BackendChoice;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Parser, Subcommand};
 
 /// io_uring for Rust, everywhere.
@@ -23,9 +25,15 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     Bench(bench::Arguments),
-    /// Tell what this machine's io_uring offers, or why it is not to be had.
+    /// Tell what executes rings on this machine and what it offers, or why there are none to be had.
     Probe(probe::Arguments),
     Serve(Box<serve::Arguments>),
+}
+
+/// What `--backend` takes.
+fn backend() -> impl TypedValueParser<Value = BackendChoice> {
+    let names = BackendChoice::ALL.map(BackendChoice::name);
+    PossibleValuesParser::new(names).try_map(|name| name.parse::<BackendChoice>())
 }
 
 fn main() -> ExitCode {

@@ -14,7 +14,7 @@ use std::time::Duration;
 use annulus_serve::demo::{AlbumOptions, write_album};
 use annulus_serve::http::MinRate;
 use annulus_serve::rt::signal::{Kind, Signals};
-use annulus_serve::rt::{self, Either};
+use annulus_serve::rt::{self, BackendChoice, BackendKind, Either};
 use annulus_serve::{Config, LogTarget, Server};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tempfile::TempDir;
@@ -52,6 +52,11 @@ pub(crate) struct Arguments {
     /// Threads, each with a ring of its own. Default: one for each core that may be used.
     #[arg(long, value_name = "N")]
     shards: Option<NonZeroUsize>,
+
+    /// What executes the operations: the kernel's io_uring, the engine in this process, or the first of them that is to be
+    /// had. For `auto`, the variable ANNULUS_BACKEND decides if it is set.
+    #[arg(long, value_name = "BACKEND", default_value = "auto", value_parser = crate::backend())]
+    backend: BackendChoice,
 
     /// Where the line about each response goes: `stdout`, `stderr`, `off`, or a file, to whose end it is written.
     #[arg(long, value_name = "TARGET", default_value = "stdout", value_parser = log_target)]
@@ -96,7 +101,7 @@ const MIN_RATE_GRACE: Duration = Duration::from_secs(10);
 /// Serves until told to stop.
 pub(crate) fn run(arguments: &Arguments) -> ExitCode {
     raise_descriptor_limit();
-    let outcome = rt::run(async {
+    let outcome = rt::Builder::new().backend(arguments.backend).run(async {
         match &arguments.directory {
             Some(directory) => {
                 let mut signals = Signals::new(&[Kind::Interrupt, Kind::Terminate])?;
@@ -155,6 +160,12 @@ fn remove(album: TempDir) -> io::Result<()> {
 
 async fn serve(arguments: &Arguments, directory: &Path, signals: &mut Signals) -> Outcome {
     let server = Server::start(config(arguments, directory))?;
+    let chosen = rt::chosen();
+    match chosen.refusal() {
+        Some(why) => say(format_args!("annulus runs its rings on the {}: {why}", chosen.kind())),
+        None if chosen.kind() == BackendKind::Engine => say("annulus runs its rings on the engine"),
+        None => {}
+    }
     say(format_args!("annulus serves {} on http://{}/", directory.display(), server.address()));
     Ok(server.run_until_told(signals).await?)
 }
@@ -171,6 +182,7 @@ fn config(arguments: &Arguments, directory: &Path) -> Config {
     let mut config = Config::new(directory);
     config.listen = arguments.listen;
     config.shards = arguments.shards;
+    config.backend = arguments.backend;
     config.follow_symlinks = arguments.follow_symlinks;
     config.policy.serve_hidden = arguments.hidden;
     config.policy.inode_in_etag = !arguments.no_inode_etag;

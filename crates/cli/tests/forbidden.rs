@@ -1,32 +1,51 @@
-//! The program on the kernel alone where io_uring is forbidden, by filters as container runtimes install them.
+//! The program where io_uring is forbidden, by filters as container runtimes install them: on the kernel alone it says so,
+//! otherwise the engine takes over.
 #![allow(
     clippy::disallowed_methods,
     reason = "a filter is installed in a thread, so that only its child has it"
 )]
 
 use std::collections::BTreeMap;
-use std::process::{Command, Output};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Command, Output, Stdio};
 
+use rustix::process::{Pid, Signal, kill_process};
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
 use serde_json::Value;
 
 const IO_URING_CALLS: [i64; 3] = [425, 426, 427];
 const EPERM: u32 = 1;
+const EACCES: u32 = 13;
 const ENOSYS: u32 = 38;
+const SIGSYS: i32 = 31;
 
-/// Runs the program with io_uring's calls answered by `errno`.
-fn annulus(errno: u32, arguments: &'static [&str]) -> Output {
-    let in_its_own_thread = std::thread::spawn(move || {
-        let calls: BTreeMap<_, _> = IO_URING_CALLS.iter().map(|call| (*call, Vec::new())).collect();
-        let arch = std::env::consts::ARCH.try_into().unwrap();
-        let filter =
-            SeccompFilter::new(calls, SeccompAction::Allow, SeccompAction::Errno(errno), arch).unwrap();
-        let program: BpfProgram = filter.try_into().unwrap();
-        seccompiler::apply_filter(&program).unwrap();
-        let mut program = Command::new(env!("CARGO_BIN_EXE_annulus"));
-        program.args(arguments).env("ANNULUS_BACKEND", "kernel").output().unwrap()
-    });
-    in_its_own_thread.join().unwrap()
+/// Runs `program` in a thread whose children have io_uring's calls answered in this way.
+fn filtered<T: Send>(answer: SeccompAction, program: impl FnOnce() -> T + Send) -> T {
+    std::thread::scope(|scope| {
+        let in_its_own_thread = scope.spawn(|| {
+            let calls: BTreeMap<_, _> = IO_URING_CALLS.iter().map(|call| (*call, Vec::new())).collect();
+            let arch = std::env::consts::ARCH.try_into().unwrap();
+            let filter = SeccompFilter::new(calls, SeccompAction::Allow, answer, arch).unwrap();
+            let filter: BpfProgram = filter.try_into().unwrap();
+            seccompiler::apply_filter(&filter).unwrap();
+            program()
+        });
+        in_its_own_thread.join().unwrap()
+    })
+}
+
+/// The program on this back end.
+fn program(arguments: &[&str], backend: &str) -> Command {
+    let mut program = Command::new(env!("CARGO_BIN_EXE_annulus"));
+    program.args(arguments).env("ANNULUS_BACKEND", backend);
+    program
+}
+
+/// Runs the program on the kernel alone, with io_uring's calls answered by `errno`.
+fn annulus(errno: u32, arguments: &[&str]) -> Output {
+    filtered(SeccompAction::Errno(errno), || program(arguments, "kernel").output().unwrap())
 }
 
 #[test]
@@ -73,4 +92,73 @@ fn a_bench_tells_which_rings_were_refused_and_that_is_no_failure() {
     assert!(table.contains("seccomp"), "{table}");
     let engine = table.lines().find(|line| line.trim_start().starts_with("engine")).unwrap();
     assert!(engine.ends_with(" %"), "the engine is measured all the same: {table}");
+}
+
+#[test]
+fn under_a_filter_the_report_tells_what_takes_over_and_why() {
+    for errno in [EPERM, EACCES, ENOSYS] {
+        let output =
+            filtered(SeccompAction::Errno(errno), || program(&["probe", "--json"], "auto").output().unwrap());
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(report["rings"]["run_on"], "engine");
+        assert_eq!(report["blocked"]["errno"], errno);
+    }
+}
+
+#[test]
+fn a_probe_of_the_engine_survives_a_filter_that_kills() {
+    for (arguments, backend) in [(&["probe", "--backend", "engine"][..], "auto"), (&["probe"], "engine")] {
+        let output = filtered(SeccompAction::KillProcess, || program(arguments, backend).output().unwrap());
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(text.contains("rings run on: the engine"), "{text}");
+    }
+    let output = filtered(SeccompAction::KillProcess, || program(&["probe"], "auto").output().unwrap());
+    assert_eq!(output.status.signal(), Some(SIGSYS), "the filter does kill: {output:?}");
+}
+
+/// Starts the server, has it send a file, ends it, and returns what it said before the address.
+fn serve_a_file(arguments: &[&str], answer: SeccompAction) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "something to serve ".repeat(10_000);
+    std::fs::write(folder.path().join("file.txt"), &text).unwrap();
+    let path = folder.path().to_str().unwrap();
+    let arguments = [&["serve", path, "--listen", "127.0.0.1:0", "--log", "off"], arguments].concat();
+    let mut server = filtered(answer, || {
+        program(&arguments, "auto").stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().unwrap()
+    });
+    let mut said = String::new();
+    let mut out = BufReader::new(server.stdout.take().unwrap());
+    while !said.contains("http://") {
+        assert_ne!(out.read_line(&mut said).unwrap(), 0, "{said}");
+    }
+    let (before, address) = said.split_once("http://").unwrap();
+    let mut client = TcpStream::connect(address.trim().trim_end_matches('/')).unwrap();
+    client.write_all(b"GET /file.txt HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+    let mut response = String::new();
+    client.read_to_string(&mut response).unwrap();
+    kill_process(Pid::from_child(&server), Signal::TERM).unwrap();
+    assert!(server.wait().unwrap().success());
+    let (head, body) = response.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
+    assert!(body == text, "{} of {} bytes", body.len(), text.len());
+    before.to_owned()
+}
+
+#[test]
+fn the_server_serves_where_the_calls_are_answered_by_any_of_three_errors_and_says_why() {
+    for errno in [EPERM, EACCES, ENOSYS] {
+        let said = serve_a_file(&[], SeccompAction::Errno(errno));
+        assert!(
+            said.starts_with("annulus runs its rings on the engine: ") && said.contains("seccomp"),
+            "{said}"
+        );
+    }
+}
+
+#[test]
+fn the_server_on_the_engine_makes_none_of_the_calls() {
+    let said = serve_a_file(&["--backend", "engine"], SeccompAction::KillProcess);
+    assert!(said.starts_with("annulus runs its rings on the engine\n"), "{said}");
 }

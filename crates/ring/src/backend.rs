@@ -157,20 +157,6 @@ mod engine {
         Engine::owns(fd)
     }
 
-    /// A register call on no ring.
-    ///
-    /// # Errors
-    ///
-    /// Those of io_uring_register(2), as the engine has them.
-    ///
-    /// # Safety
-    ///
-    /// `arg` and `nr` are what `op` asks for without a ring.
-    pub(crate) unsafe fn register_blind(op: RegisterOp, arg: *mut c_void, nr: u32) -> Result<u32, Errno> {
-        // SAFETY: the contract of this function.
-        unsafe { Engine::register_blind(op, arg, nr) }
-    }
-
     /// Sets a ring up.
     ///
     /// # Errors
@@ -194,6 +180,20 @@ mod engine {
         }
         Ok(Box::new(engine))
     }
+
+    /// Registers or asks without a ring.
+    ///
+    /// # Errors
+    ///
+    /// Those of io_uring_register(2), as the engine has them.
+    ///
+    /// # Safety
+    ///
+    /// `arg` and `nr` are what `op` asks for without a ring.
+    pub(crate) unsafe fn register_blind(op: RegisterOp, arg: *mut c_void, nr: u32) -> Result<u32, Errno> {
+        // SAFETY: the contract of this function.
+        unsafe { Engine::register_blind(op, arg, nr) }
+    }
 }
 
 #[cfg(not(feature = "engine"))]
@@ -214,19 +214,6 @@ mod engine {
         false
     }
 
-    /// There is none to be asked.
-    ///
-    /// # Errors
-    ///
-    /// `EOPNOTSUPP`.
-    ///
-    /// # Safety
-    ///
-    /// None is needed: it is that of the function of this name which does something.
-    pub(crate) const unsafe fn register_blind(_: RegisterOp, _: *mut c_void, _: u32) -> Result<u32, Errno> {
-        Err(Errno::OPNOTSUPP)
-    }
-
     /// There is none to set a ring up with.
     ///
     /// # Errors
@@ -235,13 +222,26 @@ mod engine {
     pub(crate) fn open(_: RingSource, _: u32, _: Params, _: bool) -> Result<Box<dyn Backend>, Errno> {
         Err(Errno::OPNOTSUPP)
     }
+
+    /// There is none to ask.
+    ///
+    /// # Errors
+    ///
+    /// `EOPNOTSUPP`.
+    ///
+    /// # Safety
+    ///
+    /// None: nothing is done.
+    pub(crate) const unsafe fn register_blind(_: RegisterOp, _: *mut c_void, _: u32) -> Result<u32, Errno> {
+        Err(Errno::OPNOTSUPP)
+    }
 }
 
 /// How much of the interface the engine honours: opcodes and their forms, flags, register operations.
 #[cfg(feature = "engine")]
 pub use annulus_engine::support;
 pub(crate) use engine::{
-    FLAGS as ENGINE_FLAGS, open as open_engine, owns as engine_owns, register_blind as ask_engine,
+    FLAGS as ENGINE_FLAGS, open as open_engine, owns as engine_owns, register_blind as engine_register_blind,
 };
 
 #[cfg(test)]

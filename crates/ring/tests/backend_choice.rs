@@ -6,10 +6,13 @@
 use std::os::fd::AsRawFd;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Output};
+use std::ptr::NonNull;
 use std::thread;
 
-use annulus::abi::SetupFlags;
-use annulus::{BackendChoice, BackendKind, IoUring, SetupError, opcode};
+use annulus::abi::{QueryOpcode, SetupFlags};
+use annulus::kernel::SystemCalls;
+use annulus::register::Task;
+use annulus::{BackendChoice, BackendKind, Builder, IoUring, SetupError, cqueue, opcode, squeue, types};
 use rustix::io::Errno;
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
 
@@ -106,6 +109,101 @@ fn the_engine_makes_none_of_the_three_calls() {
         });
     }
     assert_passed(&child(NAME, "kernel"));
+}
+
+#[test]
+fn the_engine_answers_without_a_ring_and_makes_none_of_the_three_calls() {
+    const NAME: &str = "the_engine_answers_without_a_ring_and_makes_none_of_the_three_calls";
+    if is_child() {
+        return filtered(&IO_URING, SeccompAction::KillProcess, || {
+            let task = Task::new().backend(BackendChoice::Engine);
+            let known = task.query::<QueryOpcode>().unwrap();
+            assert_eq!(known.nr_request_opcodes, 63, "those of Linux 6.18");
+            let mut ring = use_a_ring(BackendChoice::Engine);
+            let message = opcode::MsgRingData::new(types::Fd(ring.as_raw_fd()), 5, 9, None).build();
+            task.send_message(&message).unwrap();
+            let cqe = ring.wait().unwrap();
+            assert_eq!((cqe.user_data(), cqe.result()), (9, 5));
+            let refused = task.restrict(&[]).unwrap_err();
+            assert_eq!(refused.raw_os_error(), Some(libc::EINVAL));
+        });
+    }
+    assert_passed(&child(NAME, "kernel"));
+}
+
+#[test]
+fn set_ups_of_every_kind_that_fail_on_the_engine_make_no_call_either() {
+    const NAME: &str = "set_ups_of_every_kind_that_fail_on_the_engine_make_no_call_either";
+    if is_child() {
+        return filtered(&IO_URING, SeccompAction::KillProcess, || {
+            let builder = || {
+                let mut builder = IoUring::builder();
+                builder.backend(BackendChoice::Engine);
+                builder
+            };
+            let refused = |builder: &Builder, entries| {
+                builder.try_build(entries).map(|_: IoUring| ()).unwrap_err().errno()
+            };
+            assert_eq!(refused(&builder(), 0), Errno::INVAL);
+            assert_eq!(refused(builder().setup_sqe_mixed(), 8), Errno::INVAL);
+            assert_eq!(refused(builder().setup_defer_taskrun(), 8), Errno::INVAL);
+            assert_eq!(refused(builder().setup_attach_wq(0), 8), Errno::INVAL);
+            assert_eq!(refused(builder().setup_attach_wq(-1), 8), Errno::NXIO);
+        });
+    }
+    assert_passed(&child(NAME, "kernel"));
+}
+
+#[test]
+fn an_engines_ring_takes_memory_that_it_is_given() {
+    let len = IoUring::<squeue::Entry, cqueue::Entry>::builder().memory_size(8);
+    let (protection, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+    // SAFETY: a new mapping at an address of the kernel's choice replaces nothing.
+    let memory = unsafe { libc::mmap(std::ptr::null_mut(), len, protection, flags, -1, 0) };
+    assert_ne!(memory, libc::MAP_FAILED);
+    let memory = NonNull::slice_from_raw_parts(NonNull::new(memory.cast::<u8>()).unwrap(), len);
+    let mut of_its_own = IoUring::builder();
+    of_its_own.backend(BackendChoice::Engine).setup_no_mmap();
+    let mut given = IoUring::builder();
+    // SAFETY: mapped just above for this ring, and never unmapped.
+    unsafe { given.backend(BackendChoice::Engine).setup_no_mmap_in(memory) };
+    let mut index = of_its_own.clone();
+    index.setup_registered_fd_only();
+    for (builder, fd) in [(&of_its_own, true), (&given, true), (&index, false)] {
+        let mut ring: IoUring = builder.build(8).unwrap();
+        assert_eq!(ring.backend().ring_fd().is_some(), fd);
+        for n in 0..50 {
+            // SAFETY: names no memory.
+            unsafe { ring.submission().push(&opcode::Nop::new().build().user_data(n)) }.unwrap();
+            assert_eq!(ring.submit_and_wait(1).unwrap(), 1);
+            assert_eq!(ring.completion().next().unwrap().user_data(), n);
+        }
+    }
+}
+
+#[test]
+fn a_registered_descriptor_is_granted_where_no_call_goes_by_descriptor() {
+    let mut builder = IoUring::builder();
+    let ring: IoUring =
+        builder.backend(BackendChoice::Engine).dontfork().registered_ring_fd(true).build(8).unwrap();
+    assert_eq!(ring.chosen().kind(), BackendKind::Engine);
+}
+
+#[test]
+fn a_table_of_calls_is_the_kernels() {
+    const NAME: &str = "a_table_of_calls_is_the_kernels";
+    if is_child() {
+        let mut builder = IoUring::builder();
+        // SAFETY: the calls themselves.
+        unsafe { builder.system_calls(SystemCalls::LINUX) };
+        let ring: IoUring = builder.build(8).unwrap();
+        assert_eq!(ring.chosen().kind(), BackendKind::Kernel);
+        builder.backend(BackendChoice::Engine);
+        let refused = builder.try_build(8).map(|_: IoUring| ());
+        assert_eq!(refused, Err(SetupError::EngineHasNoTable));
+        return;
+    }
+    assert_passed(&child(NAME, "engine"));
 }
 
 #[test]

@@ -274,7 +274,7 @@ fn a_multishot_operation_whose_items_nobody_takes_ends_with_all_of_them() {
     let mut ended = None;
     for _ in 0..10 * bound {
         write.write_all(b".").unwrap();
-        ring.submit().unwrap();
+        ring.submit_and_wait(1).unwrap();
         ended = ring.take(many);
         if ended.is_some() {
             break;

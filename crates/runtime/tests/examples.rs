@@ -1,5 +1,7 @@
 //! The programs of `examples/`, run as a user runs them.
 
+mod common;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
@@ -43,4 +45,9 @@ fn the_echo_server_serves_and_ends_in_order_on_sigterm() {
     for mut client in clients {
         assert_eq!(client.read(&mut [0; 1]).unwrap(), 0, "the connection was closed, not reset");
     }
+}
+
+#[test]
+fn all_of_this_holds_on_the_engine_too() {
+    common::again_on_the_engine("all_of_this_holds_on_the_engine_too");
 }

@@ -176,3 +176,8 @@ fn a_descriptor_can_be_taken_out_when_nothing_is_in_flight() {
     })
     .unwrap();
 }
+
+#[test]
+fn all_of_this_holds_on_the_engine_too() {
+    common::again_on_the_engine("all_of_this_holds_on_the_engine_too");
+}

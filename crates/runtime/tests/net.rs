@@ -314,3 +314,8 @@ fn more_connections_than_may_wait_are_accepted_one_by_one() {
     })
     .unwrap();
 }
+
+#[test]
+fn all_of_this_holds_on_the_engine_too() {
+    common::again_on_the_engine("all_of_this_holds_on_the_engine_too");
+}

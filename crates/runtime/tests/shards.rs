@@ -152,3 +152,8 @@ fn a_shutdown_waits_for_its_guards_and_for_no_longer_than_told() {
     })
     .unwrap();
 }
+
+#[test]
+fn all_of_this_holds_on_the_engine_too() {
+    common::again_on_the_engine("all_of_this_holds_on_the_engine_too");
+}

@@ -92,3 +92,8 @@ fn terminate_says_which_signal_it_was() {
         }
     });
 }
+
+#[test]
+fn all_of_this_holds_on_the_engine_too() {
+    common::again_on_the_engine("all_of_this_holds_on_the_engine_too");
+}

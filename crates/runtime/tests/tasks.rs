@@ -415,3 +415,8 @@ fn one_more_operation_than_there_may_be_gets_ebusy() {
         })
         .unwrap();
 }
+
+#[test]
+fn all_of_this_holds_on_the_engine_too() {
+    common::again_on_the_engine("all_of_this_holds_on_the_engine_too");
+}

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use annulus_http::{AdmissionLimits, Limits, Patience, Policy};
+use annulus_rt::BackendChoice;
 
 /// How a directory is served.
 ///
@@ -28,6 +29,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Threads, each with its own ring and its own listener; `None` for one per core that this process may use.
     pub shards: Option<NonZeroUsize>,
+    /// What executes the operations: the kernel, the engine in this process, or the first of them that is to be had.
+    pub backend: BackendChoice,
     /// Whether symbolic links are followed, as long as they stay beneath the root. Otherwise they do not exist.
     pub follow_symlinks: bool,
     /// Hidden names, caching, entity tags.
@@ -53,6 +56,7 @@ impl Config {
             root: root.into(),
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
             shards: None,
+            backend: BackendChoice::Auto,
             follow_symlinks: false,
             policy: Policy::default(),
             limits: Limits::default(),

@@ -67,8 +67,8 @@ impl Server {
         let (stop, abort, ended) = (Shutdown::new(), Shutdown::new(), Shutdown::new());
 
         let most = config.admission.connections;
-        let builder =
-            Builder::new().operations(most.saturating_mul(OPERATIONS_PER_CONNECTION).saturating_add(1024));
+        let builder = Builder::new().backend(config.backend);
+        let builder = builder.operations(most.saturating_mul(OPERATIONS_PER_CONNECTION).saturating_add(1024));
         let shards = Shards::new(count).builder(builder.tasks(most.saturating_add(1024)));
         let parts = Arc::new(parts(config, root, log, &stop, &abort));
         let (ready, readiness) = channel();

@@ -16,11 +16,14 @@ use super::report::{
 };
 
 /// What is there.
-pub(crate) fn report() -> Report {
+pub(crate) fn report(choice: BackendChoice) -> Report {
     let system = rustix::system::uname();
     let kernel = system.release().to_string_lossy().into_owned();
     // Who forbids the kernel's rings may mean that its calls kill the process: then it is not even asked.
-    let choice = environment::backend_choice();
+    let choice = match choice {
+        BackendChoice::Auto => environment::backend_choice(),
+        explicit => Ok(explicit),
+    };
     let may_ask = choice != Ok(BackendChoice::Engine);
     let ring = may_ask.then(|| open(BackendChoice::Kernel));
     let blocked = match &ring {
@@ -47,7 +50,7 @@ pub(crate) fn report() -> Report {
     }
 }
 
-const NOT_ASKED: &str = "ANNULUS_BACKEND=engine: the kernel was not asked";
+const NOT_ASKED: &str = "the engine was asked for, so the kernel was not asked";
 
 fn open(choice: BackendChoice) -> Result<IoUring, SetupError> {
     IoUring::builder().backend(choice).try_build(8)
@@ -143,7 +146,8 @@ fn forms(op: &OpcodeInfo, available: bool, running: Option<(u8, u8)>) -> Vec<For
 }
 
 fn register_operations(may_ask: bool, kernel: &str) -> Vec<RegisterOperation> {
-    let query = may_ask.then(|| Task::new().query::<QueryOpcode>().ok()).flatten();
+    let query =
+        may_ask.then(|| Task::new().backend(BackendChoice::Kernel).query::<QueryOpcode>().ok()).flatten();
     let count = query.map(|answer| answer.nr_register_opcodes);
     let running = version(kernel);
     let row = |op: &RegisterInfo| {

@@ -11,9 +11,11 @@ mod text;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+use annulus::BackendChoice;
+
 /// Tell what this machine's io_uring offers, and the engine: opcodes, setup flags, features, register operations, limits.
 ///
-/// The exit status is 1 if no ring can be set up, neither by the kernel nor by the engine, as far as `ANNULUS_BACKEND` allows; the
+/// The exit status is 1 if no ring can be set up, neither by the kernel nor by the engine, as far as `--backend` allows; the
 /// report then says why.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -26,6 +28,10 @@ pub(crate) struct Arguments {
     /// Write the support matrix instead: every form of every opcode, Linux by Linux and on the engine, as Markdown.
     #[arg(long, conflicts_with_all = ["json", "forms"])]
     matrix: bool,
+    /// What rings shall run on: the kernel's io_uring, the engine in this process, or the first of them that is to be had. For
+    /// `auto`, the variable ANNULUS_BACKEND decides if it is set. With `engine` the kernel is not asked for anything.
+    #[arg(long, value_name = "BACKEND", default_value = "auto", value_parser = crate::backend())]
+    backend: BackendChoice,
 }
 
 /// Gathers the report and writes it to standard output.
@@ -37,7 +43,7 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
             Ok(()) => ExitCode::SUCCESS,
         };
     }
-    let report = gather::report();
+    let report = gather::report(arguments.backend);
     let written = if arguments.json {
         serde_json::to_writer_pretty(&mut out, &report).map_err(io::Error::from).and_then(|()| writeln!(out))
     } else {

@@ -33,7 +33,7 @@ pub(crate) struct Report {
     pub(crate) poll_devices: Vec<String>,
 }
 
-/// What the rings of a program run on that leaves the choice to annulus, or to `ANNULUS_BACKEND`.
+/// What the rings of a program run on that makes this choice: `--backend`, or `ANNULUS_BACKEND`.
 #[derive(Debug, Serialize)]
 pub(crate) struct Rings {
     /// `kernel` or `engine`.

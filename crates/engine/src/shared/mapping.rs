@@ -11,9 +11,10 @@ use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use annulus_abi::{Region, Regions};
-use rustix::fs::{MemfdFlags, SealFlags};
+use rustix::fs::{MemfdFlags, Mode, OFlags, SealFlags};
 use rustix::io::Errno;
 use rustix::mm::{Advice, MapFlags, ProtFlags};
+use rustix::process::{Resource, getrlimit};
 
 use super::layout::Layout;
 
@@ -44,8 +45,8 @@ impl Mapping {
                 // SAFETY: a new mapping at an address of the kernel's choice replaces nothing.
                 unsafe { rustix::mm::mmap(std::ptr::null_mut(), len, protection, MapFlags::SHARED, fd, 0) }?
             }
-            // Where a filter knows no memfd, memory without a name does as well.
-            Err(Errno::NOSYS | Errno::PERM | Errno::ACCESS) => {
+            // Where a filter knows no memfd, or files must stay small, memory without a name does as well.
+            Err(Errno::NOSYS | Errno::PERM | Errno::ACCESS | Errno::FBIG) => {
                 // SAFETY: as above.
                 unsafe {
                     rustix::mm::mmap_anonymous(std::ptr::null_mut(), len, protection, MapFlags::SHARED)
@@ -74,7 +75,7 @@ impl Mapping {
     pub(super) unsafe fn adopt(layout: &Layout) -> Result<Self, Errno> {
         let rings = given(layout.cq.user_addr, layout.rings_len)?;
         let sqes = given(layout.sq.user_addr, layout.sqes_len)?;
-        let zeros = sealed(rings.len.max(sqes.len))?;
+        let zeros = zeros(rings.len.max(sqes.len))?;
         for region in [rings, sqes] {
             // The kernel writes for us, as it answers where a store of our own would raise a signal.
             // SAFETY: the memory is the ring's (this function's contract), if it is memory at all.
@@ -150,7 +151,22 @@ fn given(address: u64, len: usize) -> Result<Region, Errno> {
     Ok(Region { start, len })
 }
 
+/// A file from which `len` zeros can be read.
+fn zeros(len: usize) -> Result<OwnedFd, Errno> {
+    match sealed(len) {
+        Err(Errno::NOSYS | Errno::PERM | Errno::ACCESS | Errno::FBIG) => {
+            rustix::fs::open(c"/dev/zero", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+        }
+        sealed => sealed,
+    }
+}
+
 /// A memfd of `len` zeros that can neither grow nor shrink.
+///
+/// # Errors
+///
+/// Those of memfd_create(2) and ftruncate(2). `EFBIG` if it would be larger than files may be (`RLIMIT_FSIZE`); found here,
+/// as the kernel would send a signal too, which ends the process.
 fn sealed(len: usize) -> Result<OwnedFd, Errno> {
     let create = |more| {
         let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING | more;
@@ -161,6 +177,9 @@ fn sealed(len: usize) -> Result<OwnedFd, Errno> {
         Err(Errno::INVAL) => create(MemfdFlags::empty()),
         created => created,
     }?;
+    if getrlimit(Resource::Fsize).current.is_some_and(|limit| limit < len as u64) {
+        return Err(Errno::FBIG);
+    }
     rustix::fs::ftruncate(&fd, len as u64)?;
     rustix::fs::fcntl_add_seals(&fd, SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL)?;
     Ok(fd)

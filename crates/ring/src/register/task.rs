@@ -1,17 +1,16 @@
-//! What can be asked of the kernel without a ring: descriptor -1 of io_uring_register(2).
+//! What can be asked without a ring: descriptor -1 of io_uring_register(2).
 #![allow(unsafe_code, reason = "passes arguments by address for the duration of a call")]
 
 use std::ffi::c_void;
 use std::io;
 use std::mem::size_of;
-use std::os::fd::RawFd;
 
 use annulus_abi::{IORING_OP_MSG_RING, RegisterOp, Sqe};
 use rustix::io::Errno;
 
 use super::query::{self, Query};
 use super::{FilterRule, Restriction};
-use crate::backend::{ENGINE_FLAGS, ask_engine, engine_owns};
+use crate::backend::{ENGINE_FLAGS, engine_owns, engine_register_blind};
 use crate::kernel::{SystemCalls, register_sized};
 use crate::{BackendChoice, environment, squeue};
 
@@ -29,21 +28,28 @@ const NO_RING: i32 = -1;
 ///     Err(error) => println!("older than Linux 6.18: {error}"),
 /// }
 /// ```
-///
-/// Who is asked follows the [environment](crate::environment::backend_choice), as with rings: the kernel, or the
-/// engine, which answers for itself and takes messages for its rings; where nothing is said, the kernel, and
-/// the engine if the kernel refuses or a message is for a ring of the engine's.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Task {
-    /// The caller's calls; those of this process otherwise.
+    backend: BackendChoice,
+    /// A table of the caller's.
     calls: Option<SystemCalls>,
 }
 
 impl Task {
-    /// By the system calls of this process.
+    /// By the system calls of this process, if they are not forbidden: see [`backend`](Self::backend).
     #[must_use]
     pub const fn new() -> Self {
-        Self { calls: None }
+        Self { backend: BackendChoice::Auto, calls: None }
+    }
+
+    /// Who is asked, by the rules of [`Builder::backend`](crate::Builder::backend): with
+    /// [`Auto`](BackendChoice::Auto) the engine answers and delivers messages where the kernel is forbidden or missing, and delivers
+    /// those to rings of its own. [`restrict`](Self::restrict) and [`filter`](Self::filter) are about rings of the
+    /// kernel's; the engine, which is as Linux 6.18, answers `EINVAL`.
+    #[must_use]
+    pub const fn backend(mut self, choice: BackendChoice) -> Self {
+        self.backend = choice;
+        self
     }
 
     /// By calls of the caller's.
@@ -53,7 +59,7 @@ impl Task {
     /// That of [`Builder::system_calls`](crate::Builder::system_calls).
     #[must_use]
     pub const unsafe fn with_system_calls(calls: SystemCalls) -> Self {
-        Self { calls: Some(calls) }
+        Self { backend: BackendChoice::Kernel, calls: Some(calls) }
     }
 
     /// Asks what the kernel has: see [`Query`]. Linux 6.18.
@@ -65,9 +71,7 @@ impl Task {
     pub fn query<Q: Query>(&self) -> io::Result<Q> {
         query::ask(|header| {
             // SAFETY: the argument is one `io_uring_query_hdr`, whose answer is there for the call.
-            unsafe {
-                self.ask(None, RegisterOp::REGISTER_QUERY, header, 0, size_of::<annulus_abi::QueryHdr>())
-            }
+            unsafe { self.call(RegisterOp::REGISTER_QUERY, header, 0, size_of::<annulus_abi::QueryHdr>()) }
         })
     }
 
@@ -84,8 +88,12 @@ impl Task {
             return Err(Errno::INVAL.into());
         }
         let arg = (&raw mut sqe).cast();
+        let mut to = *self;
+        if to.backend == BackendChoice::Auto && engine_owns(sqe.fd) {
+            to.backend = BackendChoice::Engine;
+        }
         // SAFETY: the argument is one entry, and that operation names no memory.
-        unsafe { self.ask(Some(sqe.fd), RegisterOp::REGISTER_SEND_MSG_RING, arg, 1, size_of::<Sqe>()) }?;
+        unsafe { to.call(RegisterOp::REGISTER_SEND_MSG_RING, arg, 1, size_of::<Sqe>()) }?;
         Ok(())
     }
 
@@ -102,7 +110,7 @@ impl Task {
         let len = size_of_val(words.as_slice());
         let arg = words.as_mut_ptr().cast();
         // SAFETY: the argument is a header and as many rules as it says.
-        unsafe { self.ask(None, RegisterOp::REGISTER_RESTRICTIONS, arg, 1, len) }?;
+        unsafe { self.call(RegisterOp::REGISTER_RESTRICTIONS, arg, 1, len) }?;
         Ok(())
     }
 
@@ -117,48 +125,8 @@ impl Task {
         let mut arg = rule.as_raw();
         let len = size_of_val(&arg);
         // SAFETY: the argument points to instructions that `rule` borrows.
-        unsafe { self.ask(None, RegisterOp::REGISTER_BPF_FILTER, (&raw mut arg).cast(), 1, len) }?;
+        unsafe { self.call(RegisterOp::REGISTER_BPF_FILTER, (&raw mut arg).cast(), 1, len) }?;
         Ok(())
-    }
-
-    /// Asks the kernel or the engine. `target` is the ring that it is about, if it is about one.
-    ///
-    /// # Errors
-    ///
-    /// Those of the operation.
-    ///
-    /// # Safety
-    ///
-    /// That of [`call`](Self::call).
-    unsafe fn ask(
-        &self,
-        target: Option<RawFd>,
-        op: RegisterOp,
-        arg: *mut c_void,
-        nr: u32,
-        len: usize,
-    ) -> Result<u32, Errno> {
-        let choice = match self.calls {
-            Some(_) => BackendChoice::Kernel,
-            None => environment::backend_choice().map_err(|error| error.errno())?,
-        };
-        let is_engines = choice == BackendChoice::Engine
-            || (choice == BackendChoice::Auto && target.is_some_and(engine_owns));
-        if is_engines {
-            // SAFETY: the contract of this function.
-            return unsafe { ask_engine(op, arg, nr) };
-        }
-        // What the kernel says about the rules of a task concerns the kernel's rings alone.
-        let concerns_both = matches!(op, RegisterOp::REGISTER_QUERY | RegisterOp::REGISTER_SEND_MSG_RING);
-        let may_turn = concerns_both && choice == BackendChoice::Auto && ENGINE_FLAGS.is_some();
-        // SAFETY: the contract of this function.
-        match unsafe { self.call(op, arg, nr, len) } {
-            Err(Errno::PERM | Errno::NOSYS | Errno::ACCESS) if may_turn => {
-                // SAFETY: the contract of this function.
-                unsafe { ask_engine(op, arg, nr) }
-            }
-            answer => answer,
-        }
     }
 
     /// # Errors
@@ -169,8 +137,24 @@ impl Task {
     ///
     /// `arg` holds `len` bytes, and is with `nr` what `op` asks for without a ring.
     unsafe fn call(&self, op: RegisterOp, arg: *mut c_void, nr: u32, len: usize) -> Result<u32, Errno> {
+        let choice = match self.backend {
+            BackendChoice::Auto => environment::backend_choice().map_err(|error| error.errno())?,
+            explicit => explicit,
+        };
+        if choice != BackendChoice::Engine {
+            // SAFETY: the contract of this function.
+            let result =
+                unsafe { register_sized(&self.calls.unwrap_or_default(), NO_RING, op, arg, nr, len) };
+            let is_refused = matches!(result, Err(Errno::PERM | Errno::ACCESS | Errno::NOSYS));
+            // What is said about the kernel's rings has no other addressee.
+            let has_substitute =
+                matches!(op, RegisterOp::REGISTER_QUERY | RegisterOp::REGISTER_SEND_MSG_RING);
+            if choice == BackendChoice::Kernel || !is_refused || !has_substitute || ENGINE_FLAGS.is_none() {
+                return result;
+            }
+        }
         // SAFETY: the contract of this function.
-        unsafe { register_sized(&self.calls.unwrap_or_default(), NO_RING, op, arg, nr, len) }
+        unsafe { engine_register_blind(op, arg, nr) }
     }
 }
 

@@ -8,6 +8,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::symlink;
 use std::process::Command;
 
+use annulus::{BackendChoice, environment};
 use annulus_rt::net::{TcpListener, TcpStream};
 use rustix::net::{self, AddressFamily, SocketFlags, SocketType, sockopt};
 
@@ -30,6 +31,25 @@ pub(crate) fn alone(name: &str, test: impl FnOnce()) {
     let output = child.output().expect("a test program can be run again");
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(text.contains("1 passed"), "{name} alone: {text}{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// Whether this run is that of [`again_on_the_engine`], or somebody's who wants the engine everywhere.
+pub(crate) fn on_the_engine() -> bool {
+    environment::backend_choice() == Ok(BackendChoice::Engine)
+}
+
+/// Runs the tests of this program again in another process, on the engine. `name` is the full name of the test that calls
+/// this, and does nothing else.
+pub(crate) fn again_on_the_engine(name: &str) {
+    if on_the_engine() {
+        return;
+    }
+    let program = std::env::current_exe().expect("a test program has a path");
+    let mut again = Command::new(program);
+    again.args(["--exact", "--skip", name]).env(environment::BACKEND_VARIABLE, "engine");
+    let output = again.output().expect("a test program can be run again");
+    let (text, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success() && !text.contains(" 0 passed"), "on the engine: {text}{errors}");
 }
 
 /// A port of this machine's own address that is bound and not listened on, for as long as the socket lives: nobody else

@@ -2,8 +2,9 @@
 #![allow(unsafe_code, reason = "borrows and closes descriptors by number, as entries name them")]
 
 use std::os::fd::{BorrowedFd, IntoRawFd, RawFd};
+use std::sync::{Mutex, PoisonError};
 
-use rustix::fs::{FileType, fstat};
+use rustix::fs::{FileType, OFlags, fstat};
 use rustix::io::Errno;
 use rustix::process::{Resource, getrlimit};
 
@@ -80,9 +81,41 @@ impl Files for Host {
         if order >= 0 {
             return order == 0;
         }
-        // Container profiles forbid kcmp(2). The same inode, opened the same way, is as near as can be told.
+        // Container profiles forbid kcmp(2).
         let access = |fd| borrow(fd).and_then(rustix::fs::fcntl_getfl);
-        self.identity(one).is_ok_and(|identity| self.identity(other) == Ok(identity))
-            && access(one) == access(other)
+        let (Ok(identity), Ok(flags)) = (self.identity(one), access(one)) else { return false };
+        if self.identity(other) != Ok(identity) || access(other) != Ok(flags) {
+            return false;
+        }
+        // Eventfds and their like have one inode together, and a file may be open twice in the same way.
+        shares_notice_signal(one, other, flags).unwrap_or(true)
     }
+}
+
+/// Whether what is set for an open file through one descriptor is seen through the other: the signal that tells of I/O
+/// (fcntl(2), `F_SETSIG`), which is put back at once. `None` if it cannot be borrowed, as it is in use (`O_ASYNC`) or the
+/// descriptor has none (`O_PATH`).
+fn shares_notice_signal(one: RawFd, other: RawFd, flags: OFlags) -> Option<bool> {
+    const F_SETSIG: libc::c_int = 10;
+    const F_GETSIG: libc::c_int = 11;
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    // SAFETY: takes numbers, and answers with one; no memory is named.
+    let signal = |fd: RawFd| match unsafe { libc::fcntl(fd, F_GETSIG) } {
+        -1 => None,
+        signal => Some(signal),
+    };
+    // SAFETY: as above.
+    let set = |signal: libc::c_int| (unsafe { libc::fcntl(one, F_SETSIG, signal) } == 0).then_some(());
+    let before =
+        signal(one).filter(|_| !flags.contains(OFlags::from_bits_retain(libc::O_ASYNC.cast_unsigned())))?;
+    if signal(other)? != before {
+        return Some(false);
+    }
+    // Both are ignored unless the program wants them.
+    let mark = if before == libc::SIGURG { libc::SIGWINCH } else { libc::SIGURG };
+    set(mark)?;
+    let seen = signal(other);
+    set(before)?;
+    Some(seen == Some(mark))
 }
