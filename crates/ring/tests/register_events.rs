@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_methods, reason = "limits of workers belong to a thread")]
 #![allow(clippy::print_stdout, reason = "a skip says why")]
 
+use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 
@@ -192,4 +193,23 @@ fn what_was_cancelled_has_completed_when_the_call_returns() {
     push(&mut ring, &poll.user_data(4));
     ring.submit().unwrap();
     assert_eq!(cancelled(&mut ring, CancelBuilder::fd(Fd(reader.as_raw_fd())).all()), [2, 4]);
+}
+
+#[test]
+fn a_call_that_a_worker_is_in_is_interrupted_and_waited_for() {
+    let mut ring = IoUring::new(8).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("fifo");
+    let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+    rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+    let path = CString::new(path.to_str().unwrap()).unwrap();
+    // Nobody ever opens the other end.
+    let open = opcode::OpenAt::new(Fd(libc::AT_FDCWD), path.as_ptr()).flags(libc::O_RDONLY).build();
+    push(&mut ring, &open.flags(Flags::ASYNC).user_data(1));
+    ring.submit().unwrap();
+    let one = CancelBuilder::user_data(1);
+    ring.submitter().register_sync_cancel(Some(Timespec::new().sec(60)), one).unwrap();
+    let cqe = ring.peek().unwrap().expect("it has completed");
+    assert_eq!(cqe.user_data(), 1);
+    assert!(matches!(cqe.result(), res if res == -libc::ECANCELED || res == -libc::EINTR), "{cqe:?}");
 }

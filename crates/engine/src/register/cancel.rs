@@ -21,15 +21,16 @@ pub(super) fn cancel(ring: &Ring, call: &Call<'_>) -> Result<u32, Errno> {
     fields.reserved(33..64)?;
     let criteria =
         Criteria { flags, user_data: fields.u64(0), fd: fields.u32(8).cast_signed(), opcode: fields.u8(32) };
-    match ring.with(|state| state.cancel(&criteria, None)) {
-        // Past the point of return: it is waited for.
-        Err(Errno::ALREADY) => {}
-        done => return done,
+    let mut state = ring.lock();
+    let first = state.cancel(&criteria, None);
+    state.settle_up(ring);
+    if first != Err(Errno::ALREADY) {
+        return first;
     }
+    // Past the point of return: it is waited for. The lock is kept in between, so that its end is not missed.
     let (seconds, nanos) = (fields.i64(16), fields.i64(24));
     let deadline = ((seconds, nanos) != (-1, -1))
         .then(|| ring.world.now(ClockId::Monotonic).saturating_add_signed(saturating_ns(seconds, nanos)));
-    let mut state = ring.lock();
     loop {
         state = ring.wait_for_news(state, deadline)?;
         let cancelled = state.cancel(&criteria, None);
