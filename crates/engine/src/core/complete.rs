@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use annulus_abi::{Cqe, CqeFlags, SqRingFlags};
+use annulus_abi::{Cqe, CqeFlags, SetupFlags, SqRingFlags};
 use rustix::io::Errno;
 
 use super::State;
@@ -89,7 +89,11 @@ impl State {
     /// Posts a completion, or puts it at the end of the backlog.
     #[inline]
     pub(crate) fn post(&mut self, user_data: u64, outcome: &Outcome) {
-        let cqe = Cqe { user_data, res: outcome.result, flags: outcome.flags.bits() };
+        let mut flags = outcome.flags;
+        if outcome.extra.is_some() && self.env.setup.contains(SetupFlags::CQE_MIXED) {
+            flags |= CqeFlags::F_32;
+        }
+        let cqe = Cqe { user_data, res: outcome.result, flags: flags.bits() };
         let extra = outcome.extra.unwrap_or_default();
         self.notices.posted();
         if self.backlog.waiting.is_empty() && self.rings.cq.push(&cqe, extra) {
