@@ -44,11 +44,12 @@ const WITH_PATH: u64 = wide(libc::O_PATH | libc::O_DIRECTORY | libc::O_NOFOLLOW 
 /// Only with what is in memory. Linux 5.12.
 const RESOLVE_CACHED: u64 = 0x20;
 /// File systems whose files are closed without asking anybody: `f_type` of statfs(2).
-const LOCAL: [i64; 14] = [
+const LOCAL: [i64; 15] = [
     0xef53,      // ext2, ext3, ext4
     0x5846_5342, // xfs
     0x9123_683e, // btrfs
     0xf2f5_2010, // f2fs
+    0x794c_7630, // overlayfs
     0x0102_1994, // tmpfs
     0x8584_58f6, // ramfs
     0x5345_434d, // securityfs
