@@ -1,7 +1,7 @@
 //! What decides whether this process may use io_uring, and what executes its rings: read from `/proc` and from the
 //! variables of the environment, without making a ring.
 //!
-//! [`SetupError`](crate::SetupError) uses it to explain a refusal; a program can ask beforehand, where
+//! [`SetupError`] uses it to explain a refusal; a program can ask beforehand, where
 //! trying could kill it. None of the io_uring calls is made here.
 
 use std::env;
