@@ -40,6 +40,7 @@ impl State {
 
     /// Attempts a request for the first time, or gives it to a worker if it asks for that.
     pub(super) fn issue(&mut self, key: Key) {
+        self.launch();
         let request = &mut self.requests[key.0 as usize];
         if let Some(control) = request.control() {
             return self.carry_out(key, control);

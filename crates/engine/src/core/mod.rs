@@ -110,6 +110,8 @@ pub(crate) struct State {
     again: VecDeque<Key>,
     /// Requests whose transfer goes on by itself.
     transfers: usize,
+    /// Some of them were prepared and not launched.
+    is_prepared: bool,
     backlog: Backlog,
     notices: Notices,
     turnstile: Turnstile,
@@ -179,6 +181,7 @@ impl Ring {
                 watches: Watches::default(),
                 again: VecDeque::new(),
                 transfers: 0,
+                is_prepared: false,
                 backlog: Backlog::default(),
                 notices: Notices::default(),
                 turnstile: Turnstile::default(),

@@ -72,6 +72,7 @@ impl Notices {
 impl State {
     /// Publishes what was posted and tells whom it concerns. To be called by whoever gives the lock back.
     pub(crate) fn settle_up(&mut self, ring: &Ring) {
+        self.launch();
         self.complete_counted();
         self.post_retired();
         if self.notices.count != self.notices.told {

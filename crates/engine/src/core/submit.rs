@@ -133,6 +133,9 @@ impl State {
     /// Attempts what nothing holds back. It becomes a request of the table only if it does not end at once.
     #[inline]
     fn issue_fresh(&mut self, sqe: &Sqe, mut op: Op, vouched: Vouched) {
+        if !matches!(op, Op::ReadWrite(_)) {
+            self.launch();
+        }
         let flags = SqeFlags::from_bits_retain(sqe.flags);
         if flags.contains(SqeFlags::ASYNC) || sqe.personality != 0 || matches!(op, Op::Control(_)) {
             let request = self.request_of(sqe, op, vouched);

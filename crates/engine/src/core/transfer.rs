@@ -6,19 +6,35 @@ use super::State;
 use crate::op::Work;
 use crate::request::Stage;
 use crate::scheduler::Key;
-use crate::world::Direct;
+use crate::world::{Direct, Event};
 
 impl State {
     /// Starts the transfer of a request, or has a worker do it.
     pub(super) fn start_transfer(&mut self, key: Key, direct: &Direct, work: Work) {
         let generation = self.request(key).generation;
         let token = (u64::from(generation) << 32) | u64::from(key.0);
-        match self.env.world.start(direct, token) {
+        match self.env.world.prepare(direct, token) {
             Ok(()) => {
                 self.request(key).stage = Stage::Started(work);
                 self.transfers += 1;
+                self.is_prepared = true;
             }
             Err(_) => self.give_to_worker(key, work),
+        }
+    }
+
+    /// Starts the transfers that were prepared: before the lock is given back, and before anything else is done that could
+    /// close a file under them.
+    #[inline]
+    pub(super) fn launch(&mut self) {
+        while std::mem::take(&mut self.is_prepared) {
+            let mut events = Vec::new();
+            self.env.world.launch(&mut events);
+            for event in events {
+                if let Event::Done { token, result } = event {
+                    self.take_transferred(token, result);
+                }
+            }
         }
     }
 

@@ -72,6 +72,8 @@ enum Context {
     Open {
         id: libc::c_ulong,
         news: OwnedFd,
+        /// Prepared and not launched.
+        prepared: Vec<Iocb>,
     },
     /// The system has none for us, or it was given up.
     Closed,
@@ -81,7 +83,7 @@ impl Aio {
     /// Takes what has ended.
     pub(super) fn take(&self, into: &mut Vec<Event>) {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let Context::Open { id, news } = &*state else { return };
+        let Context::Open { id, news, .. } = &*state else { return };
         // Another thread may have read it.
         let _ = rustix::io::read(news, &mut [0; 8]);
         loop {
@@ -128,7 +130,7 @@ impl Host {
             return Err(last_errno());
         }
         match self.epoll.watch_transfers(&news) {
-            Ok(()) => Ok(Context::Open { id, news }),
+            Ok(()) => Ok(Context::Open { id, news, prepared: Vec::new() }),
             Err(errno) => {
                 // SAFETY: takes a number; nothing was started.
                 unsafe { libc::syscall(libc::SYS_io_destroy, id) };
@@ -139,13 +141,13 @@ impl Host {
 }
 
 impl DirectIo for Host {
-    fn start(&self, direct: &Direct, token: u64) -> Result<(), Errno> {
+    fn prepare(&self, direct: &Direct, token: u64) -> Result<(), Errno> {
         let mut state = self.aio.state.lock().unwrap_or_else(PoisonError::into_inner);
         if matches!(*state, Context::Unused) {
             *state = self.open_aio().unwrap_or(Context::Closed);
         }
-        let Context::Open { id, news } = &*state else { return Err(Errno::NOSYS) };
-        let mut iocb = Iocb {
+        let Context::Open { news, prepared, .. } = &mut *state else { return Err(Errno::NOSYS) };
+        prepared.push(Iocb {
             data: token,
             rw_flags: RwFlags::NOWAIT.bits(),
             command: if direct.direction == Direction::Read { COMMANDS.0 } else { COMMANDS.1 },
@@ -156,16 +158,32 @@ impl DirectIo for Host {
             flags: TELL_EVENTFD,
             eventfd: news.as_raw_fd().cast_unsigned(),
             ..Iocb::default()
-        };
-        let mut list = [&raw mut iocb];
-        let list = list.as_mut_ptr();
-        // SAFETY: list and block live for the call, which copies them; the kernel checks the address of the buffer, for
-        // which the submission vouched until the request's last completion, and `take` posts that.
-        if unsafe { libc::syscall(libc::SYS_io_submit, *id, 1, list) } == 1 {
-            Ok(())
-        } else {
-            Err(last_errno())
+        });
+        Ok(())
+    }
+
+    fn launch(&self, into: &mut Vec<Event>) {
+        let mut state = self.aio.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let Context::Open { id, prepared, .. } = &mut *state else { return };
+        let mut list: Vec<*mut Iocb> = prepared.iter_mut().map(std::ptr::from_mut).collect();
+        let mut started = 0;
+        while started < list.len() {
+            let rest = &mut list[started..];
+            let (count, blocks) = (rest.len(), rest.as_mut_ptr());
+            // SAFETY: list and blocks live for the call, which copies them; the kernel checks the addresses of the buffers,
+            // for which submissions vouched until the last completions of their requests, which follow what `take` finds.
+            let got = unsafe { libc::syscall(libc::SYS_io_submit, *id, count, blocks) };
+            match usize::try_from(got) {
+                Ok(got) if got > 0 => started += got,
+                // The first of the rest was refused: whoever can wait must find out what is wrong with it.
+                _ => {
+                    let refused = prepared[started].data;
+                    into.push(Event::Done { token: refused, result: -Errno::AGAIN.raw_os_error() });
+                    started += 1;
+                }
+            }
         }
+        prepared.clear();
     }
 
     fn finish(&self) {
