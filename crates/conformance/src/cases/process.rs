@@ -17,6 +17,11 @@ cases! {
     Every a_futex_wait_on_another_value_fails_with_eagain;
     Every a_futex_wake_tells_how_many_it_woke;
     Every a_futex_wait_can_be_cancelled;
+    Every a_cancelled_futex_wait_is_counted;
+    Every a_wake_from_outside_finds_a_futex_wait_that_was_submitted;
+    Every a_futex_wake_with_another_mask_wakes_nobody;
+    Every a_futex_without_meaning_is_refused;
+    Every a_waitid_that_is_cancelled_is_counted;
     Every a_wait_on_several_futexes_tells_which_was_woken => IORING_OP_FUTEX_WAITV;
 }
 
@@ -116,6 +121,86 @@ fn a_wait_on_several_futexes_tells_which_was_woken(bench: &Bench<'_>) -> Outcome
     let cqes = rig.by_user_data(2);
     assert_eq!((cqes[&7].result(), cqes[&8].result()), (1, 1), "the second of the vector, and one waiter");
     Ok(())
+}
+
+fn a_cancelled_futex_wait_is_counted(bench: &Bench<'_>) -> Outcome {
+    bench.needs([Need::Opcode(opcode::FutexWait::CODE)])?;
+    let (futex, mut rig) = (Kept::new(0_u32), bench.rig()?);
+    rig.push(wait(futex, 0).user_data(7));
+    rig.submit();
+    rig.push(opcode::AsyncCancel::new(7).build().user_data(8));
+    let cqes = rig.by_user_data(2);
+    assert_eq!((cqes[&7].result(), cqes[&8].result()), (CANCELED, 1));
+    assert_eq!(rig.result(wake(futex, 9).user_data(9)), 0, "nobody waits any more");
+    Ok(())
+}
+
+fn a_wake_from_outside_finds_a_futex_wait_that_was_submitted(bench: &Bench<'_>) -> Outcome {
+    bench.needs([Need::Opcode(opcode::FutexWait::CODE)])?;
+    let (mut first, mut second) = (bench.rig()?, bench.rig()?);
+    let futex = Kept::new(3_u32);
+    for _ in 0..20 {
+        first.push(wait(futex, 3).user_data(7));
+        first.submit();
+        first.until_taken();
+        // The other ring's wake is to this ring's wait what futex(2) in another thread is.
+        assert_eq!(second.result(wake(futex, 9)), 1);
+        assert_eq!(first.take_one().result(), 0);
+    }
+    Ok(())
+}
+
+fn a_futex_wake_with_another_mask_wakes_nobody(bench: &Bench<'_>) -> Outcome {
+    bench.needs([Need::Opcode(opcode::FutexWait::CODE)])?;
+    let (futex, mut rig) = (Kept::new(0_u32), bench.rig()?);
+    rig.push(opcode::FutexWait::new(futex.ptr(), 0, 1, FLAGS).build().user_data(7));
+    rig.submit();
+    let wake = |mask| opcode::FutexWake::new(futex.ptr(), 1, mask, FLAGS).build().user_data(8);
+    assert_eq!(rig.result(wake(2)), 0);
+    rig.push(wake(3));
+    let cqes = rig.by_user_data(2);
+    assert_eq!((cqes[&7].result(), cqes[&8].result()), (0, 1));
+    Ok(())
+}
+
+fn a_futex_without_meaning_is_refused(bench: &Bench<'_>) -> Outcome {
+    bench.needs([Need::Opcode(opcode::FutexWait::CODE)])?;
+    let (futex, mut rig) = (Kept::new(0_u32), bench.rig()?);
+    let mut result =
+        |value, mask, flags| rig.result(opcode::FutexWait::new(futex.ptr(), value, mask, flags).build());
+    assert_eq!(result(1 << 32, 1, FLAGS), -libc::EINVAL, "a value of more than 32 bits");
+    assert_eq!(result(0, 1 << 32, FLAGS), -libc::EINVAL, "a mask of more than 32 bits");
+    assert_eq!(result(0, 0, FLAGS), -libc::EINVAL, "a mask that nobody has");
+    assert_eq!(result(0, 1, annulus::abi::FUTEX2_PRIVATE), -libc::EINVAL, "8 bits");
+    assert_eq!(result(0, 1, FLAGS | 1 << 10), -libc::EINVAL, "an unknown flag");
+    let none = opcode::FutexWaitV::new(std::ptr::null(), 0).build();
+    assert_eq!(rig.result(none), -libc::EINVAL);
+    Ok(())
+}
+
+fn a_waitid_that_is_cancelled_is_counted(bench: &Bench<'_>) -> Outcome {
+    bench.needs([Need::Opcode(opcode::WaitId::CODE)])?;
+    let (mut child, mut rig) = (waiting_child(), bench.rig()?);
+    for options in [libc::WEXITED, libc::WEXITED | libc::WSTOPPED] {
+        let info = Kept::new([7_i32; 32]);
+        let wait = opcode::WaitId::new(libc::P_PID, child.id(), options);
+        rig.push(wait.infop(info.ptr().cast::<libc::siginfo_t>()).build().user_data(7));
+        rig.submit();
+        rig.nothing_more();
+        rig.push(opcode::AsyncCancel::new(7).build().user_data(8));
+        let cqes = rig.by_user_data(2);
+        assert_eq!((cqes[&7].result(), cqes[&8].result()), (CANCELED, 1), "options {options:#x}");
+        assert_eq!(info.get()[..3], [0, 0, 0], "nothing has happened");
+    }
+    drop(child.stdin.take());
+    child.wait().expect("it ends with its input");
+    Ok(())
+}
+
+/// A child that ends when its standard input does.
+fn waiting_child() -> std::process::Child {
+    let mut command = Command::new("cat");
+    command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().expect("cat(1)")
 }
 
 const FLAGS: u32 = annulus::abi::FUTEX2_SIZE_U32 | annulus::abi::FUTEX2_PRIVATE;

@@ -282,7 +282,7 @@ fn a_wake_that_somebody_else_takes_out_reaches_the_leader() {
 fn what_happens_while_nobody_waits_is_seen_to_in_the_background() {
     check(2, || {
         let model = Model::new(false, 1);
-        let background = spawn(&model, |model| attend(model));
+        let background = spawn(&model, attend);
         model.happen();
         model.watch(1);
         model.end_background(background);
@@ -293,7 +293,7 @@ fn what_happens_while_nobody_waits_is_seen_to_in_the_background() {
 fn a_background_thread_that_sleeps_is_woken_for_what_is_new() {
     check(2, || {
         let model = Model::new(false, 0);
-        let background = spawn(&model, |model| attend(model));
+        let background = spawn(&model, attend);
         {
             let mut state = model.lock();
             state.expected += 1;
@@ -309,7 +309,7 @@ fn a_background_thread_that_sleeps_is_woken_for_what_is_new() {
 fn who_comes_to_wait_gets_the_place_of_the_background_thread() {
     check(2, || {
         let model = Model::new(false, 1);
-        let background = spawn(&model, |model| attend(model));
+        let background = spawn(&model, attend);
         let world = spawn(&model, Model::happen);
         model.wait(1);
         world.join().unwrap();
@@ -321,7 +321,7 @@ fn who_comes_to_wait_gets_the_place_of_the_background_thread() {
 fn the_background_thread_takes_over_from_a_wait_that_is_over() {
     check(2, || {
         let model = Model::new(false, 2);
-        let background = spawn(&model, |model| attend(model));
+        let background = spawn(&model, attend);
         model.happen();
         model.wait(1);
         model.happen();
@@ -334,7 +334,7 @@ fn the_background_thread_takes_over_from_a_wait_that_is_over() {
 fn a_deferring_ring_is_told_of_what_there_is_to_enter_for() {
     check(2, || {
         let model = Model::new(true, 1);
-        let background = spawn(&model, |model| attend(model));
+        let background = spawn(&model, attend);
         model.happen();
         let mut state = model.lock();
         while state.task_work == 0 {

@@ -1,4 +1,7 @@
 //! `POLL_ADD`: one event of a file, or all of them.
+//!
+//! What is told is what holds when the file is looked at: all of the events that were asked for. The kernel, which sees each
+//! wake by itself, may tell fewer of them.
 
 use annulus_abi::{PollFlags as AddFlags, Sqe, SqeFlags};
 use rustix::event::PollFlags;
@@ -49,6 +52,8 @@ impl Poll {
 
     /// Looks whether the file is ready.
     pub(crate) fn attempt(&mut self, cx: &mut Context<'_>) -> Step {
+        // A completion for each event of a ring would be the next event: the kernel tells of one, too.
+        self.multishot &= matches!(cx.turn, Turn::Ready(_)) || !cx.tables.rings.is_ring(cx.fd);
         let ready = match cx.turn {
             Turn::Ready(ready) => ready & self.events,
             // Arming tells what is ready already, and tells it once: looking here too would report it twice.

@@ -29,6 +29,8 @@ pub(super) struct WaitId {
     info: Span,
     /// Of the child, while the request waits: good although the program closes its own, or the number is reused.
     process: Option<File>,
+    /// It has begun to wait.
+    waits: bool,
     fate: Fate,
 }
 
@@ -39,6 +41,7 @@ impl WaitId {
             children: Children { kind: sqe.len, id: sqe.fd, options: sqe.file_index.cast_signed() },
             info: cx.vouched.span(sqe.off, size_of::<libc::siginfo_t>()),
             process: None,
+            waits: false,
             fate: Fate::default(),
         }
     }
@@ -72,6 +75,7 @@ impl WaitId {
     /// How to wait for what has not happened yet.
     fn wait(&mut self, cx: &Context<'_>) -> Step {
         let on_worker = Step::Block(Work { lane: Lane::Unbounded, hash: None });
+        self.waits = true;
         let Children { kind, id, options } = self.children;
         if kind == libc::P_PIDFD && self.process.is_none() && cx.world.is_nonblocking(id) {
             return self.end(&**cx.world, Ok(Fate::default()));
@@ -139,7 +143,8 @@ impl Operation for WaitId {
 
     fn abandon(&mut self, cx: &mut Context<'_>) {
         // A wait that had begun tells that nothing has happened.
-        if self.process.take().is_some() {
+        self.process = None;
+        if self.waits {
             self.end(&**cx.world, Err(Errno::CANCELED));
         }
     }
