@@ -254,6 +254,21 @@ fn a_leader_and_a_follower_both_get_what_they_wait_for() {
 }
 
 #[test]
+fn a_follower_leads_when_the_leader_goes() {
+    check(3, || {
+        let model = Model::new(false, 1);
+        let other = spawn(&model, |model| model.wait(2));
+        let poster = spawn(&model, |model| {
+            model.post();
+            model.happen();
+        });
+        model.wait(1);
+        other.join().unwrap();
+        poster.join().unwrap();
+    });
+}
+
+#[test]
 fn what_another_thread_posts_ends_a_wait() {
     check(3, || {
         let model = Model::new(false, 0);
