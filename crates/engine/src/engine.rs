@@ -22,7 +22,7 @@ use crate::core::{self, Ring, State, Wait};
 use crate::pool::Pool;
 use crate::register::{self, Settings};
 use crate::setup::{KNOWN, set_up};
-use crate::world::{ClockId, Host, Vouched, World};
+use crate::world::{Host, Vouched, World};
 
 /// A ring whose requests are carried out in this process.
 ///

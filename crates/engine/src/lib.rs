@@ -2,7 +2,6 @@
 //!
 //! It takes the same 64-byte entries from the same ring memory and posts the same completions, so that
 //! nothing above the `annulus` crate changes where io_uring is forbidden or absent.
-#![allow(dead_code, unused_imports, reason = "the rooms are being joined")]
 
 mod buffers;
 mod core;

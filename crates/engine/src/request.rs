@@ -130,8 +130,7 @@ impl Request {
     /// One attempt, without waiting.
     #[inline]
     pub(crate) fn attempt(&mut self, world: &Arc<dyn World>, tables: &mut Tables, turn: Turn) -> Step {
-        let mut cx =
-            Context { world, tables, fd: self.file.fd(), flags: self.flags, turn, vouched: self.vouched };
+        let mut cx = Context { world, tables, fd: self.file.fd(), turn, vouched: self.vouched };
         self.op.attempt(&mut cx)
     }
 
@@ -143,23 +142,23 @@ impl Request {
         result: Result<u32, Errno>,
     ) -> Step {
         let fd = self.file.fd();
-        let (flags, vouched) = (self.flags, self.vouched);
-        self.op.settle(&mut Context { world, tables, fd, flags, turn: Turn::Worker, vouched }, result)
+        let vouched = self.vouched;
+        self.op.settle(&mut Context { world, tables, fd, turn: Turn::Worker, vouched }, result)
     }
 
     /// Ends its operation with this error, without another attempt.
     pub(crate) fn refuse(&mut self, world: &Arc<dyn World>, tables: &mut Tables, errno: Errno) -> Step {
         let fd = self.file.fd();
-        let (flags, vouched) = (self.flags, self.vouched);
-        let mut cx = Context { world, tables, fd, flags, turn: Turn::Worker, vouched };
+        let vouched = self.vouched;
+        let mut cx = Context { world, tables, fd, turn: Turn::Worker, vouched };
         self.op.refuse(&mut cx, errno)
     }
 
     /// Gives back what its operation holds.
     pub(crate) fn abandon(&mut self, world: &Arc<dyn World>, tables: &mut Tables) {
         let fd = self.file.fd();
-        let (flags, vouched) = (self.flags, self.vouched);
-        self.op.abandon(&mut Context { world, tables, fd, flags, turn: Turn::Worker, vouched });
+        let vouched = self.vouched;
+        self.op.abandon(&mut Context { world, tables, fd, turn: Turn::Worker, vouched });
     }
 
     /// Whether a worker makes the first attempt: it asks for that, or has to have other credentials.

@@ -218,6 +218,7 @@ impl Registered {
     /// # Errors
     ///
     /// `EFAULT`: no such buffer, or outside of it.
+    #[cfg(test)]
     pub(crate) fn span(
         &self,
         index: u16,

@@ -16,7 +16,6 @@ use annulus_abi::{SetupFlags, SqRingFlags};
 
 use super::turnstile::{Leader, attend, dismiss, rouse};
 use super::{Descriptor, Ring, State};
-use crate::world::World;
 
 /// The background thread as the ring knows it.
 #[derive(Debug, Default)]

@@ -11,7 +11,7 @@ use annulus_abi::{
 use rustix::io::Errno;
 
 use super::State;
-use crate::op::{Criteria, Outcome};
+use crate::op::Criteria;
 use crate::pool::Reached;
 use crate::request::{FileRef, Request, Stage};
 use crate::scheduler::Key;
@@ -70,7 +70,8 @@ impl State {
                 let request = &mut self.requests[key.0 as usize];
                 request.cancelled = true;
                 match request.workers(&self.env.pool).cancel(ticket) {
-                    Reached::Removed(_) => {
+                    Reached::Removed(job) => {
+                        drop(job);
                         self.end_cancelled(key);
                         Ok(counts)
                     }

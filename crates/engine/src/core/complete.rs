@@ -62,13 +62,6 @@ impl State {
         self.post(request.user_data, &notice.with_flags(notice.flags | CqeFlags::NOTIF));
     }
 
-    /// Ends a request without a completion.
-    pub(super) fn end_silently(&mut self, key: Key, severs: bool) {
-        self.disarm(key);
-        let request = self.requests.remove(key.0 as usize);
-        self.tell_scheduler(key, &request, severs);
-    }
-
     fn tell_scheduler(&mut self, key: Key, request: &Request, severs: bool) {
         if request.scheduled {
             self.scheduler.complete(key, severs, &mut self.decisions);
@@ -108,11 +101,6 @@ impl State {
     /// Whether a completion would go straight into the queue.
     pub(super) fn has_room(&self) -> bool {
         self.backlog.waiting.is_empty() && self.rings.cq.free() > 0
-    }
-
-    /// Whether completions wait for room.
-    pub(super) fn has_backlog(&self) -> bool {
-        !self.backlog.waiting.is_empty()
     }
 
     /// Moves what fits from the backlog to the queue.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use annulus_abi::{CqeFlags, IORING_OP_POLL_ADD, SqeFlags};
+use annulus_abi::{CqeFlags, IORING_OP_POLL_ADD};
 use rustix::io::Errno;
 
 use super::State;
@@ -78,7 +78,6 @@ impl State {
             match step {
                 Step::Done(outcome) => return self.end(key, &outcome),
                 Step::DoneWithNotice(outcome, notice) => return self.end_with_notice(key, &outcome, &notice),
-                Step::Silent => return self.end_silently(key, false),
                 Step::Wait(interest) => return self.arm(key, interest),
                 Step::Block(work) => return self.give_to_worker(key, work),
                 Step::Start(direct, work) => return self.start_transfer(key, &direct, work),

@@ -253,11 +253,6 @@ impl State {
         self.requests.get_mut(key.0 as usize).filter(|request| request.generation == generation)
     }
 
-    /// How many requests have not ended.
-    pub(crate) fn in_flight(&self) -> usize {
-        self.requests.len()
-    }
-
     /// Whether something may happen without the program's doing that somebody has to see to.
     fn is_expecting(&self) -> bool {
         !self.watches.is_empty() || self.transfers > 0 || self.clocks.has_deadline() || !self.again.is_empty()

@@ -13,7 +13,7 @@ use rustix::thread::CpuSet;
 use super::doze::{self, Doze, SqPoll};
 use super::turnstile::Leader;
 use super::{Ring, State};
-use crate::world::{Clock, ClockId, Vouched};
+use crate::world::{ClockId, Vouched};
 
 /// The idle time of a ring that names none, in milliseconds.
 const DEFAULT_IDLE_MS: u32 = 1000;

@@ -4,7 +4,7 @@ use annulus_abi::{IORING_OP_LINK_TIMEOUT, OpTraits, OpcodeInfo, SetupFlags, SqRi
 use rustix::io::Errno;
 
 use super::{Ring, State};
-use crate::op::{Context, Op, Outcome, Prepare, Step, Turn, is_supported, prepare, unprepared};
+use crate::op::{Context, Op, Prepare, Step, Turn, is_supported, prepare, unprepared};
 use crate::request::{FileRef, Request};
 use crate::scheduler::{Kind, Scheduler};
 use crate::shared::Entry;
@@ -119,11 +119,9 @@ impl State {
         if !info.refused_fields(sqe).is_empty() {
             return Err(Bad::Unprepared(Errno::INVAL));
         }
-        let extra = self.env.setup.contains(SetupFlags::SQE128).then(|| self.rings.sq.extra(entry));
         let mut cx = Prepare {
             world: &*self.env.world,
             vouched,
-            extra: extra.as_ref(),
             iopoll: self.env.setup.contains(SetupFlags::IOPOLL),
             wide_completions: self.env.setup.intersects(SetupFlags::CQE32 | SetupFlags::CQE_MIXED),
         };
@@ -147,7 +145,7 @@ impl State {
             Err(errno) => return self.refuse_fresh(sqe, op, vouched, errno),
         };
         let (world, tables, fd) = (&self.env.world, &mut self.tables, file.fd());
-        let step = op.attempt(&mut Context { world, tables, fd, flags, turn: Turn::Inline, vouched });
+        let step = op.attempt(&mut Context { world, tables, fd, turn: Turn::Inline, vouched });
         if let Step::Done(outcome) = step {
             return self.post(sqe.user_data, &outcome);
         }

@@ -11,7 +11,7 @@ use rustix::io::Errno;
 
 use super::turnstile::{House, Monitor, Turn, Turnstile, go, take_turn};
 use super::{Ring, State};
-use crate::world::{Clock, ClockId, Event, Readiness};
+use crate::world::{ClockId, Event};
 
 /// How long somebody who waits for news goes without looking: a request may end without any.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);

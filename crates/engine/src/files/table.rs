@@ -256,6 +256,7 @@ impl FileTable {
     }
 
     /// How many slots there are, empty ones included.
+    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.slots.len()
     }

@@ -24,10 +24,10 @@ mod waitid;
 use std::os::fd::RawFd;
 use std::sync::Arc;
 
-use annulus_abi::{CqeFlags, OpTraits, OpcodeInfo, Sqe, SqeFlags};
+use annulus_abi::{CqeFlags, OpTraits, OpcodeInfo, Sqe};
 use rustix::io::Errno;
 
-pub(crate) use control::{Control, Criteria, Message, PollRemove, Timeout, TimeoutRemove, nanoseconds};
+pub(crate) use control::{Control, Criteria, Message, PollRemove, Timeout, TimeoutRemove};
 pub(crate) use net::Transfer;
 pub(crate) use nop::Nop;
 pub(crate) use poll::Poll;
@@ -158,8 +158,6 @@ pub(crate) enum Step {
     Block(Work),
     /// It can go on by itself; [`Operation::settle`] with its result. If it cannot, as [`Step::Block`].
     Start(Direct, Work),
-    /// Over, without any completion of its own.
-    Silent,
 }
 
 /// What is to be ready before another attempt is worth while.
@@ -263,8 +261,6 @@ pub(crate) struct Prepare<'a> {
     pub(crate) world: &'a dyn World,
     /// The right to name the entry's memory.
     pub(crate) vouched: Vouched,
-    /// The second half of a 128-byte entry.
-    pub(crate) extra: Option<&'a [u8; 64]>,
     /// The ring was set up with `IORING_SETUP_IOPOLL`.
     pub(crate) iopoll: bool,
     /// The ring posts 32-byte completions (`CQE32`, or `CQE_MIXED`).
@@ -279,8 +275,6 @@ pub(crate) struct Context<'a> {
     pub(crate) tables: &'a mut Tables,
     /// The request's file as a descriptor of the world; -1 if its opcode takes none.
     pub(crate) fd: RawFd,
-    /// The flags of its entry.
-    pub(crate) flags: SqeFlags,
     /// Why it is attempted.
     pub(crate) turn: Turn,
     /// The right to name the entry's memory.

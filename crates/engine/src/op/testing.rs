@@ -84,7 +84,6 @@ impl Stand {
             world: &self.world,
             tables: &mut self.tables,
             fd,
-            flags: SqeFlags::empty(),
             turn,
             vouched: Vouched::in_tests(),
         })

@@ -37,6 +37,7 @@ pub(crate) struct Interrupt {
 
 impl Interrupt {
     /// One that nobody has requested, for what runs outside of a pool.
+    #[cfg(test)]
     pub(crate) fn new() -> Self {
         Self::default()
     }

@@ -85,6 +85,7 @@ struct Handle {
 
 impl Pool {
     /// A pool without threads, with io-wq's limit for bounded work of a ring of any size.
+    #[cfg(test)]
     pub(crate) fn new() -> Self {
         Self::with_limits([BOUNDED_PER_CPU * cpus(), UNBOUNDED], IDLE)
     }

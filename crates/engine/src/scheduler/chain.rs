@@ -195,20 +195,7 @@ impl Chains {
         Some(target)
     }
 
-    /// Refuses what follows requests that were issued, and gives the number.
-    pub(super) fn cut(&mut self, out: &mut Vec<Action>) -> usize {
-        let mut cut = 0;
-        for index in 0..self.places.len() {
-            if let Place::Member(member) = &mut self.places[index]
-                && member.issued
-            {
-                let (next, silent) = (take(&mut member.next), member.skips);
-                cut += self.refuse_from(next, silent, out);
-            }
-        }
-        cut
-    }
-
+    #[cfg(test)]
     pub(super) fn link_timeout_of(&self, target: Key) -> Option<Key> {
         match self.places.get(target.index())? {
             Place::Member(member) if member.issued => member.timeout,

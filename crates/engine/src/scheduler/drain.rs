@@ -36,6 +36,7 @@ impl Drain {
         !self.running && self.held.is_empty()
     }
 
+    #[cfg(test)]
     pub(super) const fn outstanding(&self) -> usize {
         self.outstanding
     }
@@ -85,11 +86,6 @@ impl Drain {
         );
         self.outstanding -= requests;
         self.running &= self.outstanding > 0;
-    }
-
-    /// Everything that is held, in the order of submission.
-    pub(super) fn take_held(&mut self) -> VecDeque<Unit> {
-        std::mem::take(&mut self.held)
     }
 
     /// The room for held units that is kept when none is held.

@@ -171,28 +171,21 @@ impl Scheduler {
         self.chains.detach(timer)
     }
 
-    /// Refuses everything that was not issued, with `ECANCELED`: what drains hold, an open chain, and what follows
-    /// running requests in their chains. Running requests and started timeouts go on.
-    pub(crate) fn cancel_held(&mut self, out: &mut Vec<Action>) {
-        for unit in self.drain.take_held().into_iter().chain(self.chains.close()) {
-            self.chains.refuse(unit.head, out);
-        }
-        let ended = self.chains.cut(out);
-        self.drain.ended(ended);
-    }
-
     /// The `LINK_TIMEOUT` that was started for `target` and neither fired nor stopped.
+    #[cfg(test)]
     pub(crate) fn link_timeout_of(&self, target: Key) -> Option<Key> {
         self.chains.link_timeout_of(target)
     }
 
     /// The request that `timer` was started for, while neither has ended and it has not fired.
+    #[cfg(test)]
     pub(crate) fn target_of(&self, timer: Key) -> Option<Key> {
         self.chains.target_of(timer)
     }
 
     /// The requests that drains wait for: those that were issued or admitted and have not ended, with all that
     /// follows them in their chains. What a drain holds is not among them, nor is an open chain.
+    #[cfg(test)]
     pub(crate) fn outstanding(&self) -> usize {
         self.drain.outstanding()
     }

@@ -45,11 +45,6 @@ impl Counted {
         }
         self.targets.pop().map(|(key, _)| key)
     }
-
-    /// Takes everything out.
-    pub(crate) fn clear(&mut self) {
-        self.targets = Queue::default();
-    }
 }
 
 #[cfg(test)]

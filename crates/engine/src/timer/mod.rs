@@ -86,14 +86,6 @@ impl Timers {
         Some(deadline)
     }
 
-    /// Gives a request another deadline on the same clock, behind all equal ones, and gives the former one. Does
-    /// nothing if it has none.
-    pub(crate) fn update(&mut self, key: Key, at_ns: u64) -> Option<Deadline> {
-        let former = self.remove(key)?;
-        self.on_mut(former.clock).insert(key, at_ns);
-        Some(former)
-    }
-
     /// A request's deadline.
     pub(crate) fn deadline(&self, key: Key) -> Option<Deadline> {
         let on = |clock| self.on(clock).at(key).map(|at_ns| Deadline { clock, at_ns });
@@ -119,12 +111,6 @@ impl Timers {
         let clock = CLOCKS.into_iter().rev().filter(|it| overdue(it).is_some()).max_by_key(overdue)?;
         let (key, at_ns) = self.on_mut(clock).pop()?;
         Some((key, Deadline { clock, at_ns }))
-    }
-
-    /// Takes everything out, and gives the requests, in no order.
-    pub(crate) fn clear(&mut self) -> impl Iterator<Item = Key> + use<> {
-        let all = std::mem::take(self);
-        all.monotonic.into_keys().chain(all.boottime.into_keys()).chain(all.realtime.into_keys())
     }
 
     const fn on(&self, clock: ClockId) -> &Queue {
@@ -192,32 +178,10 @@ mod tests {
     }
 
     #[test]
-    fn an_updated_deadline_stays_on_its_clock_and_goes_behind_equal_ones() {
-        let mut timers = Timers::default();
-        timers.insert(Key(1), ClockId::Boottime, 5);
-        timers.insert(Key(2), ClockId::Boottime, 9);
-        assert_eq!(timers.update(Key(1), 9), Some(Deadline { clock: ClockId::Boottime, at_ns: 5 }));
-        assert_eq!(timers.update(Key(3), 9), None);
-        assert_eq!(timers.deadline(Key(1)), Some(Deadline { clock: ClockId::Boottime, at_ns: 9 }));
-        assert_eq!(drain(&mut timers, &now(0, 9, 0)), [2, 1]);
-    }
-
-    #[test]
     #[should_panic(expected = "Key(1) has a deadline")]
     fn a_second_deadline_for_one_request_is_a_mistake() {
         let mut timers = Timers::default();
         timers.insert(Key(1), ClockId::Monotonic, 5);
         timers.insert(Key(1), ClockId::Realtime, 5);
-    }
-
-    #[test]
-    fn clearing_gives_every_request_back_once() {
-        let mut timers = Timers::default();
-        timers.insert(Key(1), ClockId::Monotonic, 5);
-        timers.insert(Key(2), ClockId::Boottime, 5);
-        timers.insert(Key(3), ClockId::Realtime, 5);
-        let mut keys: Vec<u32> = timers.clear().map(|key| key.0).collect();
-        keys.sort_unstable();
-        assert_eq!((keys, timers.len()), (vec![1, 2, 3], 0));
     }
 }

@@ -72,11 +72,6 @@ impl Queue {
         self.place(key).map(|place| self.heap[place].at)
     }
 
-    /// All requests, in no order.
-    pub(super) fn into_keys(self) -> impl Iterator<Item = Key> {
-        self.heap.into_iter().map(|entry| entry.key)
-    }
-
     fn place(&self, key: Key) -> Option<usize> {
         self.places.get(key.index()).filter(|place| **place != NOWHERE).map(|place| Key(*place).index())
     }

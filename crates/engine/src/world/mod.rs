@@ -42,10 +42,10 @@ pub(crate) use processes::{Children, Fate, Processes};
 pub(crate) use readiness::{Event, Readiness, ReadySet};
 pub(crate) use sets::{RawEvent, Sets};
 pub(crate) use sockets::{
-    Incoming, LONGEST_ADDRESS, Outgoing, PeerAddress, Received, SendStamp, SocketAddress, SocketFact,
-    SocketKind, Sockets,
+    Incoming, LONGEST_ADDRESS, Outgoing, PeerAddress, Received, SocketAddress, SocketFact, SocketKind,
+    Sockets,
 };
-pub(crate) use transfer::{CURRENT, Direction, Status, Transfer};
+pub(crate) use transfer::{CURRENT, Direction, Transfer};
 
 /// The outside as the engine sees it.
 pub(crate) trait World:

@@ -69,17 +69,6 @@ impl Groups {
         }
     }
 
-    /// As [`pick`](Self::pick), but nobody else gets the buffer, and all of it counts as used: for operations that
-    /// let go of the lock while they use it.
-    ///
-    /// # Errors
-    ///
-    /// `ENOBUFS`.
-    pub(crate) fn take(&mut self, group: u16, wanted: usize) -> Result<Picked, Errno> {
-        let picked = self.pick(group, wanted)?;
-        Ok(self.keep(picked))
-    }
-
     /// Makes a picked buffer a taken one.
     pub(crate) fn keep(&mut self, picked: Picked) -> Picked {
         if !matches!(picked.origin, Origin::Ring) {

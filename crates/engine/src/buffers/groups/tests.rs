@@ -142,7 +142,8 @@ fn the_head_of_a_ring_is_told_and_goes_round() {
 fn a_taken_buffer_is_gone_from_its_ring() {
     let mut groups = Groups::default();
     let _program = Program::new(&mut groups, 4, PbufRingFlags::empty(), &[16, 16]);
-    let taken = groups.take(GROUP, 0).unwrap();
+    let picked = groups.pick(GROUP, 0).unwrap();
+    let taken = groups.keep(picked);
     assert_eq!(place(&groups.pick(GROUP, 0).unwrap()), (0x2000, 16));
     assert_eq!(groups.commit(taken, 3), buffer_flags(100));
     assert_eq!(place(&groups.pick(GROUP, 0).unwrap()), (0x2000, 16), "committed once");

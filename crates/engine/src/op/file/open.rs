@@ -4,7 +4,7 @@ use std::os::fd::RawFd;
 use std::sync::Arc;
 
 use annulus_abi::{self as abi, Sqe};
-use rustix::fs::{OFlags, ResolveFlags};
+use rustix::fs::OFlags;
 use rustix::io::Errno;
 
 use super::paths::{Place, refuse_slot};

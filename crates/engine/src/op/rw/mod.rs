@@ -21,7 +21,7 @@ use rustix::io::Errno;
 
 use self::memory::Memory;
 use super::{Context, Interest, Operation, Outcome, Prepare, Step, Turn, Work};
-use crate::buffers::{Buffer, MAX_TRANSFER, Picked};
+use crate::buffers::{Buffer, Picked};
 use crate::pool::{Interrupt, Lane};
 use crate::world::{CURRENT, Direct, Direction, FileKind, ReadySet, Span, World};
 

@@ -248,18 +248,6 @@ fn drains_wait_for_linked_timeouts_too() {
 }
 
 #[test]
-fn whatever_is_held_can_be_cancelled() {
-    let mut stage = submitted(&[plain(HARD), Step::timeout(LINK), plain(LINK), Step::timeout(NONE)]);
-    stage.submit(&[plain(DRAIN), plain(LINK), plain(NONE)]);
-    stage.take(plain(LINK));
-    stage.cancel_held();
-    assert_eq!((stage.running.as_slice(), stage.scheduler.outstanding()), (&[1, 0][..], 2));
-    stage.complete(0);
-    stage.assert_at_rest();
-    assert_eq!(stage.answers(), [OK, GONE, GONE, GONE, GONE, GONE, GONE, GONE]);
-}
-
-#[test]
 fn a_long_chain_costs_no_stack() {
     let length = 100_000;
     let mut stage = Stage::default();

@@ -35,23 +35,6 @@ proptest! {
     ) {
         check(&turns, &rest);
     }
-
-    #[test]
-    fn whatever_is_cancelled_while_it_is_held_ends_once(
-        turns in prop::collection::vec(turn(SqeFlags::empty()), 1..80),
-        rest in prop::collection::vec(any::<usize>(), 8),
-        more in prop::collection::vec(turn(SqeFlags::empty()), 1..20),
-    ) {
-        let mut stage = Stage::default();
-        play(&mut stage, &turns);
-        stage.cancel_held();
-        let ended = stage.ends().iter().flatten().count();
-        prop_assert_eq!(ended + stage.running.len(), stage.steps.len(), "nothing is held any more");
-        prop_assert_eq!(stage.scheduler.outstanding(), stage.running.len());
-        play(&mut stage, &more);
-        finish(&mut stage, &rest);
-        stage.assert_at_rest();
-    }
 }
 
 fn check(turns: &[Turn], rest: &[usize]) {

@@ -139,13 +139,6 @@ impl Stage {
         self.running.iter().copied().filter(is_request).collect()
     }
 
-    pub(super) fn cancel_held(&mut self) {
-        // What comes next is not tied to what was open.
-        self.cuts.push(self.steps.len());
-        self.scheduler.cancel_held(&mut self.actions);
-        self.act();
-    }
-
     /// How each request ended, and whether it posted; the test fails if one ended twice.
     pub(super) fn ends(&self) -> Vec<Option<(End, bool)>> {
         let mut ends = vec![None; self.steps.len()];

@@ -1,7 +1,7 @@
 //! Reads and writes of the machine.
 #![allow(unsafe_code, reason = "system calls with addresses that submissions vouched for")]
 
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::RawFd;
 
 use rustix::event::epoll;
 use rustix::fs::OFlags;
