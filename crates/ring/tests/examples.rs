@@ -2,6 +2,7 @@
 #![allow(clippy::disallowed_methods, reason = "clients run beside the servers that they talk to")]
 #![allow(clippy::print_stdout, reason = "a skip says why")]
 
+mod again;
 mod clients;
 #[path = "examples/files.rs"]
 mod files;
@@ -9,3 +10,8 @@ mod files;
 mod process;
 #[path = "examples/servers.rs"]
 mod servers;
+
+#[test]
+fn all_of_this_holds_on_the_engine_too() {
+    again::on_the_engine("all_of_this_holds_on_the_engine_too", &[]);
+}

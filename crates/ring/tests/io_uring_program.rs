@@ -6,8 +6,14 @@
 
 extern crate annulus as ring;
 
+mod again;
 #[path = "io_uring_program/cases.rs"]
 mod cases;
 mod clients;
 #[path = "io_uring_program/server.rs"]
 mod server;
+
+#[test]
+fn all_of_this_holds_on_the_engine_too() {
+    again::on_the_engine("all_of_this_holds_on_the_engine_too", &[]);
+}

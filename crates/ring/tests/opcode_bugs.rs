@@ -2,6 +2,8 @@
 #![allow(unsafe_code, reason = "pushes entries whose memory outlives their completions")]
 #![allow(clippy::unwrap_used, reason = "a test")]
 
+mod again;
+
 use std::io::Write as _;
 use std::mem::MaybeUninit;
 use std::os::fd::AsRawFd;
@@ -127,4 +129,9 @@ fn a_multishot_read_of_a_registered_file_reads_that_file() {
     assert_eq!(&room[..13], b"from slot one");
     // The read that may still be armed ends with the ring, before `room` goes away: no buffer is left for it.
     drop(write);
+}
+
+#[test]
+fn all_of_this_holds_on_the_engine_too() {
+    again::on_the_engine("all_of_this_holds_on_the_engine_too", &[]);
 }

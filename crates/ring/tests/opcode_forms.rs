@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used, reason = "a test")]
 #![allow(clippy::print_stderr, reason = "a skip says why")]
 
+mod again;
+
 use std::fs::File;
 use std::io::Write as _;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
@@ -312,4 +314,9 @@ fn integrity_data_reaches_the_kernel() {
         .protection_info(ptr::without_provenance(8))
         .build();
     assert_eq!(run(&mut ring, write), Err(Errno::FAULT));
+}
+
+#[test]
+fn all_of_this_holds_on_the_engine_too() {
+    again::on_the_engine("all_of_this_holds_on_the_engine_too", &[]);
 }

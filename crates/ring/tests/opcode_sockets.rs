@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test")]
 #![allow(clippy::print_stderr, reason = "a skip says why")]
 
+mod again;
+
 use std::io::{IoSlice, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
@@ -314,4 +316,9 @@ fn sent_data_is_stamped_on_its_way() {
     assert_eq!([stamps[0].key, stamps[1].key], [0, 1]);
     assert!(stamps.iter().all(|stamp| !stamp.hardware && stamp.station == 0));
     assert!(stamps[0].time <= stamps[1].time && stamps[0].time.as_secs() > 1_700_000_000);
+}
+
+#[test]
+fn all_of_this_holds_on_the_engine_too() {
+    again::on_the_engine("all_of_this_holds_on_the_engine_too", &[]);
 }

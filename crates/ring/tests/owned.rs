@@ -3,6 +3,8 @@
 #![allow(unsafe_code, reason = "one test plays another ring, which posts what it likes")]
 #![allow(clippy::unwrap_used, reason = "a test")]
 
+mod again;
+
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
@@ -408,4 +410,9 @@ fn a_ticket_of_another_ring_does_not_give_its_operation_another_type() {
 #[should_panic(expected = "flags")]
 fn an_operation_without_a_completion_is_refused() {
     let _ = ring().push_with(Nop::new(), Flags::SKIP_SUCCESS);
+}
+
+#[test]
+fn all_of_this_holds_on_the_engine_too() {
+    again::on_the_engine("all_of_this_holds_on_the_engine_too", &[]);
 }

@@ -6,6 +6,8 @@
 )]
 #![allow(clippy::unwrap_used, reason = "a test")]
 
+mod again;
+
 use std::ffi::c_void;
 use std::io::{Read as _, Write as _};
 use std::os::fd::{OwnedFd, RawFd};
@@ -194,4 +196,9 @@ fn a_ring_may_be_dropped_on_another_thread() {
     let _ = written;
     assert_eq!(freed.load(Ordering::SeqCst), 2);
     canary_survives(read, write);
+}
+
+#[test]
+fn all_of_this_holds_on_the_engine_too() {
+    again::on_the_engine("all_of_this_holds_on_the_engine_too", &[]);
 }

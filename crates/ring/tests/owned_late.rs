@@ -6,6 +6,8 @@
 #![allow(unsafe_code, reason = "a buffer that stays readable after it was freed")]
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test; one that is skipped says so")]
 
+mod again;
+
 use std::cell::UnsafeCell;
 use std::fs::File;
 use std::io::{IoSlice, Read as _};
@@ -198,4 +200,9 @@ fn connections_that_nobody_wants_are_closed_as_they_come() {
     ring.submit_and_wait(1).unwrap();
     assert_eq!(after.read(&mut [0; 8]).unwrap(), 0, "accepted when nobody wanted it");
     assert_eq!(ring.in_flight(), 1);
+}
+
+#[test]
+fn all_of_this_holds_on_the_engine_too() {
+    again::on_the_engine("all_of_this_holds_on_the_engine_too", &[]);
 }

@@ -4,6 +4,8 @@
 #![allow(clippy::disallowed_methods, reason = "credentials are changed in a thread of its own")]
 #![allow(clippy::print_stdout, reason = "a skip says why")]
 
+mod again;
+
 use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
@@ -233,4 +235,9 @@ fn zero_copy_receive_is_refused_without_the_card_for_it() {
     ];
     println!("SKIP: no queue to be flushed, armed or exported: {errnos:?}");
     assert!(errnos.iter().all(Option::is_some));
+}
+
+#[test]
+fn all_of_this_holds_on_the_engine_too() {
+    again::on_the_engine("all_of_this_holds_on_the_engine_too", &[]);
 }

@@ -6,6 +6,8 @@
     reason = "a ring's memory is given up in another thread than its issuer"
 )]
 
+mod again;
+
 use std::io::Write;
 use std::net::Shutdown;
 use std::os::fd::AsRawFd;
@@ -358,4 +360,9 @@ fn sizes_that_no_kernel_takes_are_refused_with_what_there_can_be() {
     assert_eq!(error, RegisterError::BufRingEmptyBuffers);
     let largest = BufRing::builder(32_768, 1).register(&ring.submitter(), 1).unwrap();
     assert_eq!((largest.available().unwrap(), largest.mask()), (32_768, 32_767));
+}
+
+#[test]
+fn all_of_this_holds_on_the_engine_too() {
+    again::on_the_engine("all_of_this_holds_on_the_engine_too", &[]);
 }

@@ -4,6 +4,8 @@
 #![allow(clippy::disallowed_methods, reason = "privileges are dropped in a thread of its own")]
 #![allow(clippy::print_stdout, reason = "a skip says why")]
 
+mod again;
+
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::AsRawFd;
@@ -155,4 +157,13 @@ fn a_buffer_that_cannot_be_one_is_named_with_its_place() {
     let errno = error.errno();
     assert_eq!(error, RegisterError::Buffer { index: 1, problem: "has a length but no address", errno });
     assert!(matches!(errno, Errno::FAULT | Errno::INVAL), "{errno}");
+}
+
+#[test]
+fn all_of_this_holds_on_the_engine_too() {
+    // The engine locks no memory.
+    again::on_the_engine(
+        "all_of_this_holds_on_the_engine_too",
+        &["locked_memory_beyond_the_limit_is_told_with_both_numbers"],
+    );
 }

@@ -3,6 +3,8 @@
 #![allow(unsafe_code, reason = "pushing is unsafe; the entries read into buffers of these tests")]
 #![allow(clippy::print_stdout, reason = "a skip says why")]
 
+mod again;
+
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::{AsRawFd, RawFd};
@@ -153,4 +155,9 @@ fn the_soft_limit_rises_when_more_files_are_registered_than_it_allows() {
         let error = ring.submitter().try_register_files(&vec![-1; most]).unwrap_err();
         assert_eq!(error, RegisterError::FileLimit { asked: most, limit: hard });
     }
+}
+
+#[test]
+fn all_of_this_holds_on_the_engine_too() {
+    again::on_the_engine("all_of_this_holds_on_the_engine_too", &[]);
 }

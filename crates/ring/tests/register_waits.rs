@@ -2,6 +2,8 @@
 #![allow(unsafe_code, reason = "pushes NOPs, blocks a signal, looks at what a table of calls is asked")]
 #![allow(clippy::disallowed_methods, reason = "a signal mask belongs to a thread")]
 
+mod again;
+
 use std::cell::Cell;
 use std::ffi::c_void;
 use std::io;
@@ -198,4 +200,9 @@ fn dropping_submitters_and_rings_leaks_no_place_for_descriptors() {
         ring.submitter().register_ring_fd().unwrap();
         drop(ring.submitter());
     }
+}
+
+#[test]
+fn all_of_this_holds_on_the_engine_too() {
+    again::on_the_engine("all_of_this_holds_on_the_engine_too", &[]);
 }

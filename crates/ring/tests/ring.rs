@@ -2,6 +2,8 @@
 #![allow(unsafe_code, reason = "pushing is unsafe; these tests push NOPs and buffers of their own")]
 #![allow(clippy::disallowed_methods, reason = "some of what is tested happens in another thread")]
 
+mod again;
+
 use std::cell::Cell;
 use std::ffi::c_void;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
@@ -444,4 +446,17 @@ fn a_polling_thread_stays_on_the_cpu_that_it_was_given() {
     let status = std::fs::read_to_string(format!("/proc/self/task/{thread}/status")).unwrap();
     let allowed = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:")).unwrap();
     assert_eq!(allowed.trim(), cpu.to_string());
+}
+
+#[test]
+fn all_of_this_holds_on_the_engine_too() {
+    // The kernel maps the queues by descriptor, shows its polling thread there, and knows a ring without one in one thread.
+    again::on_the_engine(
+        "all_of_this_holds_on_the_engine_too",
+        &[
+            "a_ring_is_taken_over_by_its_descriptor",
+            "a_polling_thread_stays_on_the_cpu_that_it_was_given",
+            "a_ring_without_descriptor_works_in_its_thread_alone",
+        ],
+    );
 }

@@ -412,3 +412,26 @@ fn a_demo_that_is_interrupted_while_it_paints_leaves_nothing() -> io::Result<()>
     assert_eq!(fs::read_dir(temporary.path())?.count(), 0);
     Ok(())
 }
+
+/// The tests again, on the engine, but for those that count descriptors, of which the engine opens some only when it needs
+/// them, and those that take long for other reasons.
+#[test]
+fn the_server_is_the_same_on_the_engine() {
+    if std::env::var_os("ANNULUS_BACKEND").is_some_and(|backend| backend == "engine") {
+        return;
+    }
+    let again = Command::new(std::env::current_exe().expect("a test program has a path"))
+        .arg("--exact")
+        .args(["--skip", "the_server_is_the_same_on_the_engine"])
+        .args(["--skip", "five_gib_are_served_in_bounded_memory"])
+        .args(["--skip", "aborted_requests_leave_no_descriptor_behind"])
+        .args(["--skip", "a_server_that_starts_has_all_descriptors_of_its_own"])
+        .args(["--skip", "without_descriptors_downloads_go_on_and_later_ones_are_served_again"])
+        .args(["--skip", "the_demo_is_an_album_that_is_gone_afterwards"])
+        .args(["--skip", "a_demo_that_is_interrupted_while_it_paints_leaves_nothing"])
+        .env("ANNULUS_BACKEND", "engine")
+        .output()
+        .expect("a test program can be run again");
+    let (text, errors) = (String::from_utf8_lossy(&again.stdout), String::from_utf8_lossy(&again.stderr));
+    assert!(again.status.success() && text.contains("a_second_signal"), "on the engine: {text}{errors}");
+}
