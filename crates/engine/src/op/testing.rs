@@ -27,7 +27,6 @@ impl Stand {
         let mut cx = Prepare {
             world: self.world.as_ref(),
             vouched: Vouched::in_tests(),
-            extra: None,
             iopoll: self.iopoll,
             wide_completions: false,
         };

@@ -186,7 +186,6 @@ fn what_was_sent_is_stamped_with_its_time() {
     let mut cx = Prepare {
         world: stand.world.as_ref(),
         vouched: Vouched::in_tests(),
-        extra: None,
         iopoll: false,
         wide_completions: true,
     };
