@@ -100,6 +100,7 @@ pub fn of_register_op(info: &RegisterInfo) -> Support {
 }
 
 const BENEATH: Support = Support::Differs("as the kernel beneath has it");
+const FUTEX_THREADS: Support = Support::Differs("a thread for each wait, at most 256 for a ring");
 const NO_DEVICE: Support = Support::Missing("needs a driver of the kernel");
 
 /// Opcodes that are not as in the kernel.
@@ -112,8 +113,8 @@ const OPCODES: [(u8, Support); 7] = [
         abi::IORING_OP_WAITID,
         Support::Differs("the end of one child is watched for; other waits take a worker each"),
     ),
-    (abi::IORING_OP_FUTEX_WAIT, Support::Differs("where futex_waitv(2) is missing, by futex(2)")),
-    (abi::IORING_OP_FUTEX_WAITV, Support::Differs("needs futex_waitv(2): Linux 5.16")),
+    (abi::IORING_OP_FUTEX_WAIT, FUTEX_THREADS),
+    (abi::IORING_OP_FUTEX_WAITV, FUTEX_THREADS),
 ];
 
 /// Forms that are not as in the kernel: the constant and the words of the form.

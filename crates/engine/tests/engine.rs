@@ -3,6 +3,7 @@
 
 use std::io::{Read, Write};
 use std::os::fd::AsRawFd;
+use std::os::unix::fs::OpenOptionsExt;
 use std::time::Duration;
 
 use annulus::abi::{Params, SetupFlags};
@@ -138,5 +139,48 @@ fn reads_past_the_page_cache_go_on_together() {
         drop(ring);
         memory.fill(0xee);
         assert!(memory.iter().all(|byte| *byte == 0xee));
+    }
+}
+
+#[test]
+fn after_a_ring_is_dropped_nothing_writes_into_the_memory_that_its_reads_named() {
+    const READS: usize = 16;
+    // Never freed: should the engine write after all, the test says so instead of doing harm.
+    let memory: &'static mut [u8] = Box::leak(vec![0; READS * 4096 + 4096].into_boxed_slice());
+    let start = memory.as_ptr().align_offset(4096);
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    file.as_file().set_len(READS as u64 * 4096).expect("room");
+    for round in 0..20 {
+        let memory = &mut memory[start..start + READS * 4096];
+        memory.fill(0xee);
+        let (reader, mut writer) = std::io::pipe().expect("a pipe");
+        let direct = std::fs::OpenOptions::new()
+            .read(true)
+            .custom_flags(libc::O_DIRECT)
+            .open(file.path())
+            .expect("a file that is open for direct I/O");
+        let mut ring = ring(SetupFlags::empty());
+        for (place, block) in memory.chunks_exact_mut(4096).enumerate() {
+            // Some wait for the pipe, some are taken to it by a worker, some are under way to the disk.
+            let entry = if place % 4 == 0 {
+                let offset = place as u64 * 4096;
+                opcode::Read::new(types::Fd(direct.as_raw_fd()), block.as_mut_ptr(), 4096)
+                    .offset(offset)
+                    .build()
+            } else {
+                opcode::Read::new(types::Fd(reader.as_raw_fd()), block.as_mut_ptr(), 4096).build()
+            };
+            let is_async = if place % 4 == 1 { squeue::Flags::ASYNC } else { squeue::Flags::empty() };
+            push(&mut ring, entry.flags(is_async), place as u64);
+            ring.submit().expect("it submits");
+        }
+        drop(ring);
+        memory.fill(0xee);
+        writer.write_all(&[0x11; 16 * 4096]).expect("the pipe has room for it");
+        // The bytes are all still there for us: nobody else reads.
+        let mut left = vec![0; 16 * 4096];
+        (&reader).read_exact(&mut left).expect("what was written");
+        assert!(left.iter().all(|byte| *byte == 0x11), "round {round}");
+        assert!(memory.iter().all(|byte| *byte == 0xee), "round {round}: memory has changed");
     }
 }
