@@ -36,12 +36,6 @@ pub(crate) struct Interrupt {
 }
 
 impl Interrupt {
-    /// One that nobody has requested, for what runs outside of a pool.
-    #[cfg(test)]
-    pub(crate) fn new() -> Self {
-        Self::default()
-    }
-
     /// Whether the job is to end as soon as it can. Stays so until it has ended: a job looks before each system
     /// call that may wait, and after each that ended with `EINTR`.
     pub(crate) fn requested(&self) -> bool {

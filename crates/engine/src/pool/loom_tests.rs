@@ -4,7 +4,7 @@
 //! that nobody ends is a deadlock, which loom reports: so these tests find lost wake-ups. Time does not pass in
 //! them: with an idle time of zero every rest runs out, at any moment; with any other none does.
 
-#[allow(clippy::duplicate_mod, reason = "the same text over other primitives is what is tested")]
+#[allow(dead_code, clippy::duplicate_mod, reason = "the same text over other primitives is what is tested")]
 #[path = "handover.rs"]
 mod handover;
 use super::queue;

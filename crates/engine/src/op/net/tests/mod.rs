@@ -22,6 +22,7 @@ const PAGE: usize = 4096;
 
 /// A page of the program's, for a ring of buffers and for the buffers.
 #[repr(align(4096))]
+#[expect(dead_code, reason = "read and written by its address")]
 struct Page([u8; PAGE]);
 
 /// Memory that a ring of buffers names: it stays for as long as the test program runs.
