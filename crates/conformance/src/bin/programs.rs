@@ -24,6 +24,11 @@ fn main() -> ExitCode {
     let only = std::env::args().nth(1);
     let backends = backends();
     let Some(reference) = backends.first() else { return ExitCode::FAILURE };
+    if let Some(only) = only.as_ref().filter(|only| backends.iter().all(|backend| backend.name != **only)) {
+        let names: Vec<&str> = backends.iter().map(|backend| backend.name).collect();
+        say(&format!("there is no back end `{only}` among {names:?}"));
+        return ExitCode::from(2);
+    }
     let mut found = 0;
     for subject in backends.iter().filter(|subject| only.as_ref().is_none_or(|only| only == subject.name)) {
         found += hunt(reference, subject, first, programs);

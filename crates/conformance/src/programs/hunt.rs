@@ -83,6 +83,12 @@ impl<'a> Hunt<'a> {
     ///
     /// The reason to skip, if one of the back ends has no such ring.
     pub fn check(&mut self, program: &Program) -> Result<Verdict, Skip> {
+        if !self.reference.is_complete() {
+            let (major, minor) = self.reference.release;
+            return Err(Skip::Privilege(format!(
+                "Linux {major}.{minor} is no reference for the interface of 6.18"
+            )));
+        }
         let expected = self.run(program, self.reference, Pace::Search(1))?;
         let got = self.run(program, self.subject, Pace::Follow(&expected, 1))?;
         let hurried = differences(program, &expected, &got);

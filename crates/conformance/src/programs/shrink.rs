@@ -3,6 +3,8 @@
 //! It knows nothing of what a failure is: it asks. What it returns fails, and no single cut that it knows of
 //! leaves a program that still does, unless it was told to stop asking.
 
+use annulus::abi::{IOSQE_IO_HARDLINK, IOSQE_IO_LINK};
+
 use super::program::{Op, Program, Request, Step, Tweak};
 use crate::harness::Mode;
 
@@ -29,7 +31,7 @@ struct Shrinker<F> {
 impl<F: FnMut(&Program) -> bool> Shrinker<F> {
     /// Keeps a candidate if it still fails.
     fn keeps(&mut self, candidate: Program) -> bool {
-        if self.left == 0 || candidate == self.best {
+        if self.left == 0 || candidate == self.best || !settles(&candidate) {
             return false;
         }
         self.left -= 1;
@@ -60,9 +62,13 @@ impl<F: FnMut(&Program) -> bool> Shrinker<F> {
     fn simplify_requests(&mut self) {
         for place in 0..self.best.steps.len() {
             let Step::Push(request) = self.best.steps[place] else { continue };
-            let mut tries =
-                vec![Request { tweak: Tweak::Nothing, ..request }, Request { flags: 0, ..request }];
-            tries.extend((0..8).map(|bit| Request { flags: request.flags & !(1 << bit), ..request }));
+            // Links stay: without them, what they kept in order would race.
+            let links = IOSQE_IO_LINK | IOSQE_IO_HARDLINK;
+            let mut tries = vec![Request { tweak: Tweak::Nothing, ..request }];
+            tries.push(Request { flags: request.flags & links, ..request });
+            tries.extend(
+                (0..8).map(|bit| Request { flags: request.flags & (links | !(1 << bit)), ..request }),
+            );
             tries.push(Request { op: Op::Nop { result: 0 }, tweak: Tweak::Nothing, ..request });
             for simpler in tries {
                 let Step::Push(now) = self.best.steps[place] else { break };
@@ -84,6 +90,26 @@ impl<F: FnMut(&Program) -> bool> Shrinker<F> {
     }
 }
 
+/// Whether a program settles as those of the generator do: what is pushed is submitted and settled before anything
+/// else happens, and so is what it does by itself. Otherwise a cut would only make it race.
+fn settles(program: &Program) -> bool {
+    // What the steps so far wait for: nothing, a submit, a settling.
+    let (mut unsubmitted, mut unsettled) = (false, false);
+    for step in &program.steps {
+        match step {
+            Step::Push(_) if unsettled => return false,
+            Step::Push(_) => unsubmitted = true,
+            Step::Submit => (unsubmitted, unsettled) = (false, true),
+            Step::Settle if unsubmitted => return false,
+            Step::Settle => unsettled = false,
+            Step::Register(_) if !unsettled && !unsubmitted => {}
+            _ if unsettled || unsubmitted => return false,
+            _ => unsettled = true,
+        }
+    }
+    !unsubmitted && !unsettled
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -100,8 +126,22 @@ mod tests {
         let fails = |program: &Program| has_nop_with(program, 7) && program.steps.contains(&Step::Submit);
         let program = (0..).map(generate).find(|program| program.steps.len() > 20 && fails(program));
         let small = shrink(&program.expect("an endless search"), 1000, fails);
-        assert_eq!(small.steps.len(), 2, "{small:?}");
+        assert_eq!(small.steps.len(), 3, "{small:?}");
         assert!(has_nop_with(&small, 7) && small.steps.contains(&Step::Submit), "{small:?}");
+    }
+
+    #[test]
+    fn no_cut_leaves_a_program_that_does_not_settle() {
+        let mut asked = 0;
+        for seed in 0..20 {
+            let program = generate(seed);
+            assert!(settles(&program), "{program:?}");
+            shrink(&program, 200, |candidate| {
+                asked += 1;
+                assert!(settles(candidate), "{candidate:?}");
+                asked % 3 == 0
+            });
+        }
     }
 
     #[test]

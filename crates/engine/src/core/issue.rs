@@ -158,7 +158,13 @@ impl State {
                 Arc::new(File::new(held, Arc::clone(&self.env.world)))
             }
             None => self.hold_file(key)?,
-            Some(fd) => Arc::new(File::new(self.env.world.hold(fd)?, Arc::clone(&self.env.world))),
+            Some(fd) => {
+                // The request keeps its own file too, which is not the one that it waits for.
+                if !matches!(self.request(key).file, FileRef::None) {
+                    self.hold_file(key)?;
+                }
+                Arc::new(File::new(self.env.world.hold(fd)?, Arc::clone(&self.env.world)))
+            }
         };
         self.watches.add(&*self.env.world, on.fd(), key, interest.events)?;
         if self.request(key).opcode == IORING_OP_POLL_ADD {

@@ -16,7 +16,7 @@ use annulus::abi::{
 
 use self::operations::{GROUPS, Operations, Topic};
 use self::things::{Thing, Touch, other_end};
-use super::program::{Op, Program, Registration, Request, RingShape, Step, Target, Tweak};
+use super::program::{Memory, Op, Program, Registration, Request, RingShape, Step, Target, Tweak};
 use super::random::Random;
 use crate::harness::Mode;
 
@@ -33,7 +33,7 @@ pub fn generate(seed: u64) -> Program {
     let mut random = Random::new(seed);
     let ring = ring(&mut random);
     let topics: Vec<Topic> = (0..1 + random.below(3)).map(|_| random.pick(&Topic::ALL)).collect();
-    let drains = random.one_in(3);
+    let (drains, counts, splices) = (random.one_in(3), random.one_in(8), random.one_in(2));
     let mut generator = Generator {
         random,
         topics,
@@ -47,6 +47,8 @@ pub fn generate(seed: u64) -> Program {
         waiting: BTreeMap::new(),
         held: BTreeSet::new(),
         drains,
+        counts,
+        splices,
         drained: false,
     };
     generator.open();
@@ -91,6 +93,10 @@ struct Generator {
     /// Whether there are drains at all. Then there is no SEND_ZC: Linux 6.18 counts the notification that such a
     /// request is given when it is read as one more request before it, and its drain waits for ever.
     drains: bool,
+    /// Whether pipes are spliced; then they are not written to by the ring.
+    splices: bool,
+    /// Whether timeouts count completions; then there are no others.
+    counts: bool,
     /// A drain may hold everything from now on.
     drained: bool,
 }
@@ -160,7 +166,7 @@ impl Generator {
         let (mut may_wait, mut held) = (false, BTreeSet::new());
         for place in 0..len {
             let is_linked_to = chain.last().is_some_and(|last| !matches!(last.op, Op::LinkTimeout { .. }));
-            let op = self.operation(is_linked_to);
+            let op = self.operation(chain.last().map(|last| last.op).filter(|_| is_linked_to));
             let touch = Touch::of(&op);
             let is_free = touch.things.iter().all(|thing| {
                 !taken.contains(thing) && !self.held.contains(thing) && !self.waiting.contains_key(thing)
@@ -194,8 +200,10 @@ impl Generator {
             let hard = if may_block { IOSQE_IO_LINK } else { IOSQE_IO_HARDLINK };
             request.flags |= self.random.pick(&[IOSQE_IO_LINK, IOSQE_IO_LINK, hard]);
         }
+        // A chain that its submission ends goes to a worker, where a cancel may find itself.
         if self.random.one_in(40)
             && let Some(request) = chain.last_mut()
+            && !matches!(request.op, Op::Cancel { .. })
         {
             request.flags |= IOSQE_IO_LINK;
         }
@@ -222,7 +230,8 @@ impl Generator {
         ends.collect()
     }
 
-    fn operation(&mut self, is_linked_to: bool) -> Op {
+    fn operation(&mut self, behind: Option<Op>) -> Op {
+        let is_linked_to = behind.is_some();
         let topic = if self.random.one_in(6) { Topic::Nops } else { self.random.pick(&self.topics) };
         let (cancels, times) =
             (!is_linked_to && self.random.one_in(10), is_linked_to && self.random.one_in(5));
@@ -235,14 +244,43 @@ impl Generator {
         };
         match (cancels, times) {
             (true, _) => operations.cancel(),
-            (_, true) => operations.link_timeout(),
-            _ => match operations.of(topic) {
-                Op::SendZc { at, len } if self.drains => Op::Send { at, len, msg_flags: 0 },
-                Op::Raw { opcode: IORING_OP_SEND_ZC | IORING_OP_SENDMSG_ZC } if self.drains => {
-                    Op::Nop { result: 0 }
-                }
-                op => op,
-            },
+            (_, true) => operations.link_timeout(behind.as_ref()),
+            _ => {
+                let op = operations.of(topic);
+                self.or_else(op)
+            }
+        }
+    }
+
+    /// The operation, or what takes its place in a program in which what it comes to is an accident.
+    fn or_else(&self, op: Op) -> Op {
+        match op {
+            Op::SendZc { at, len } if self.drains => Op::Send { at, len, msg_flags: 0 },
+            Op::Raw { opcode: IORING_OP_SEND_ZC | IORING_OP_SENDMSG_ZC } if self.drains => {
+                Op::Nop { result: 0 }
+            }
+            // Behind a drain it goes to a worker, which waits before it tries.
+            Op::RecvMany { at, group, .. } if self.drains => {
+                Op::Recv { at, len: 0, msg_flags: 0, memory: Memory::Select(group) }
+            }
+            Op::ReadMany { at, group } if self.drains => {
+                Op::Read { at, len: 0, offset: -1, memory: Memory::Select(group) }
+            }
+            // A timeout that counts completions counts wrongly while others end.
+            Op::Timeout { count, .. } if (count > 0) != self.counts => Op::Nop { result: 0 },
+            // A pipe that was spliced to can no longer be asked whether a write would wait. A kernel goes on to wait in
+            // a worker, where it finds room in a page; who asks for readiness waits for a whole page.
+            Op::Write { at: Target::Writer(_), .. } if self.splices => Op::Nop { result: 0 },
+            Op::Splice { from, len, .. } | Op::Tee { from, len, .. } if !self.splices => {
+                Op::Read { at: from, len, offset: -1, memory: Memory::Own }
+            }
+            // Whether nothing is sent or an empty message, io_uring and writev(2) see differently.
+            Op::Write { at: at @ (Target::Sender | Target::Mailbox), len: 0, offset, memory } => {
+                Op::Write { at, len: 1, offset, memory }
+            }
+            // One that has no more to read waits or not.
+            Op::Shutdown { at: Target::Sender | Target::Mailbox, .. } => Op::Nop { result: 0 },
+            op => op,
         }
     }
 
@@ -255,7 +293,8 @@ impl Generator {
                 | Op::Accept { multishot: true, .. }
                 | Op::PollAdd { multishot: true, .. }
         );
-        if self.random.one_in(9) && !multishot {
+        // A cancel in a worker may find itself.
+        if self.random.one_in(9) && !multishot && !matches!(op, Op::Cancel { .. }) {
             flags |= IOSQE_ASYNC;
         }
         if self.random.one_in(14) {

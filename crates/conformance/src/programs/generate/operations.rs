@@ -1,8 +1,9 @@
 //! Operations at random, by topic, weighted to the corners.
 
 use annulus::abi::{
-    IORING_MSG_RING_CQE_SKIP, IORING_OP_LAST, IORING_TIMEOUT_ABS, IORING_TIMEOUT_BOOTTIME,
-    IORING_TIMEOUT_ETIME_SUCCESS, IORING_TIMEOUT_MULTISHOT, IORING_TIMEOUT_REALTIME,
+    IORING_MSG_RING_CQE_SKIP, IORING_OP_LAST, IORING_OP_RECV_ZC, IORING_OP_URING_CMD, IORING_OP_URING_CMD128,
+    IORING_TIMEOUT_ABS, IORING_TIMEOUT_BOOTTIME, IORING_TIMEOUT_ETIME_SUCCESS, IORING_TIMEOUT_MULTISHOT,
+    IORING_TIMEOUT_REALTIME,
 };
 
 use crate::programs::program::{GROUP_LEN, Key, Memory, Op, PATHS, Place, Target, Wait};
@@ -95,8 +96,10 @@ impl Operations<'_> {
     }
 
     /// The timeout of the request before it.
-    pub(super) fn link_timeout(&mut self) -> Op {
-        Op::LinkTimeout { wait: self.random.pick(&[Wait::Short, Wait::Long, Wait::Long]) }
+    /// Two clocks do not race for the same.
+    pub(super) fn link_timeout(&mut self, behind: Option<&Op>) -> Op {
+        let short = if matches!(behind, Some(Op::Timeout { .. })) { Wait::Long } else { Wait::Short };
+        Op::LinkTimeout { wait: self.random.pick(&[short, Wait::Long, Wait::Long]) }
     }
 
     /// A stream at random.
@@ -379,9 +382,11 @@ impl Operations<'_> {
 
     fn oddity(&mut self) -> Op {
         match self.random.below(5) {
-            0 => {
-                Op::Raw { opcode: u8::try_from(self.random.below(IORING_OP_LAST.into())).unwrap_or_default() }
-            }
+            0 => match u8::try_from(self.random.below(IORING_OP_LAST.into())).unwrap_or_default() {
+                // Which of its many errors comes first is of no interest without a device.
+                IORING_OP_RECV_ZC | IORING_OP_URING_CMD | IORING_OP_URING_CMD128 => Op::Nop { result: 0 },
+                opcode => Op::Raw { opcode },
+            },
             1 => Op::Raw { opcode: self.random.pick(&[IORING_OP_LAST, 100, 255]) },
             2 | 3 => Op::Message {
                 len: self.len(),

@@ -186,6 +186,12 @@ impl Run<'_> {
     fn note(&mut self, cqe: &cqueue::Entry) {
         let (name, result) = (cqe.user_data(), cqe.result());
         let mut completion = Completion { name, result, flags: promised_flags(cqe), bytes: Vec::new() };
+        if cqe.is_notification() && !self.record.of(name).any(|earlier| earlier.result >= 0) {
+            // A zero-copy send that failed may be followed by its notification, announced or not; also one that
+            // failed in silence.
+            self.under_way.end(name);
+            return;
+        }
         if name == MESSAGE {
             completion.bytes = b"a message".to_vec();
         } else if let Some((request, data, closes)) = self.under_way.find(name) {
@@ -204,9 +210,6 @@ impl Run<'_> {
             if !cqe.has_more() {
                 self.under_way.end(name);
             }
-        } else if cqe.is_notification() && self.record.of(name).any(|earlier| earlier.result < 0) {
-            // A zero-copy send that failed may be followed by its notification, announced or not.
-            return;
         } else {
             self.record.broken.push(format!("a completion that nothing is under way for: {cqe:?}"));
         }
@@ -215,9 +218,14 @@ impl Run<'_> {
 }
 
 /// The flags that are promised. With a failure come none: whether a buffer was used up, or a notification
-/// follows, depends on how far the request had come.
+/// follows, depends on how far the request had come. At the end of a file, Linux 6.18 names the buffer that nothing was
+/// put into or not, and does not say that more of it is left.
 fn promised_flags(cqe: &cqueue::Entry) -> u32 {
-    if cqe.result() < 0 { 0 } else { cqe.flags() & PROMISED }
+    match cqe.result() {
+        ..0 => 0,
+        0 => cqe.flags() & PROMISED & !(CqeFlags::BUF_MORE | CqeFlags::BUFFER).bits(),
+        _ => cqe.flags() & PROMISED,
+    }
 }
 
 /// The data that a completion brought.

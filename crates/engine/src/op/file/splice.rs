@@ -72,6 +72,14 @@ impl Splice {
             Arc::new(File::new(cx.world.hold(self.source)?, Arc::clone(cx.world)))
         };
         let (kind_in, kind_out) = (source.kind()?, cx.world.kind(cx.fd)?);
+        // What splice(2) says at once, and not after a wait for the pipe.
+        let is_at = |kind, offset: Option<u64>| kind == FileKind::Pipe && offset.is_some();
+        if !self.is_tee
+            && self.len > 0
+            && (is_at(kind_in, self.offset_in) || is_at(kind_out, self.offset_out))
+        {
+            return Err(Errno::SPIPE);
+        }
         let is_nonblocking =
             |fd, kind| kind == FileKind::Pipe && cx.world.status(fd).is_ok_and(|status| status.nonblocking);
         let at_once = self.flags.contains(SpliceFlags::NONBLOCK)
