@@ -305,6 +305,10 @@ impl FileTable {
 
     /// A free slot of the range: from the hint to its end, then from its beginning to the hint.
     fn find_free(&mut self) -> Option<usize> {
+        // What was emptied or filled beside the range says nothing about it.
+        if !self.range.contains(&self.hint) {
+            self.hint = self.range.start;
+        }
         let mut end = self.range.end;
         loop {
             if let Some(slot) = self.free_between(self.hint, end) {

@@ -190,11 +190,16 @@ impl TimeoutRemove {
 
 impl Criteria {
     fn prepare(sqe: &Sqe) -> Result<Self, Errno> {
-        let refused = SqeFlags::FIXED_FILE | SqeFlags::BUFFER_SELECT;
-        if SqeFlags::from_bits_retain(sqe.flags).intersects(refused) {
+        let flags = SqeFlags::from_bits_retain(sqe.flags);
+        if flags.contains(SqeFlags::BUFFER_SELECT) {
             return Err(Errno::INVAL);
         }
-        Self::new(sqe.op_flags, sqe.addr, sqe.fd, sqe.len)
+        let mut criteria = Self::new(sqe.op_flags, sqe.addr, sqe.fd, sqe.len)?;
+        // The entry's own flag says the same about a descriptor that is looked for.
+        if flags.contains(SqeFlags::FIXED_FILE) && criteria.flags.contains(CancelFlags::FD) {
+            criteria.flags |= CancelFlags::FD_FIXED;
+        }
+        Ok(criteria)
     }
 
     /// What the flags and fields of a cancel name, in an entry or in a register call.
