@@ -188,7 +188,7 @@ impl Generator {
             may_wait |= op.may_wait();
             all.alone |= touch.alone;
             all.things.extend(touch.things);
-            let request = Request { name: self.named, flags: self.flags(&op), op, tweak: self.tweak() };
+            let request = Request { name: self.named, flags: self.flags(&op), op, tweak: self.tweak(&op) };
             chain.push(request);
         }
         let last = chain.len().saturating_sub(1);
@@ -306,11 +306,11 @@ impl Generator {
         flags
     }
 
-    fn tweak(&mut self) -> Tweak {
+    fn tweak(&mut self, op: &Op) -> Tweak {
         if !self.random.one_in(40) {
             return Tweak::Nothing;
         }
-        self.random.pick(&[
+        let tweak = self.random.pick(&[
             Tweak::Ioprio(1),
             Tweak::BufIndex(9),
             Tweak::FileIndex(77),
@@ -321,7 +321,13 @@ impl Generator {
             Tweak::ExtraFlags(0x80),
             Tweak::ExtraFlags(0x20),
             Tweak::ExtraFlags(0x01),
-        ])
+        ]);
+        // A socket has an opinion on offsets that only a kernel's own reads and writes hear.
+        if matches!((tweak, op), (Tweak::Off(_), Op::Read { .. } | Op::Write { .. })) {
+            Tweak::Nothing
+        } else {
+            tweak
+        }
     }
 
     /// What the program does by itself between two windows.

@@ -96,9 +96,13 @@ impl Operations<'_> {
     }
 
     /// The timeout of the request before it.
-    /// Two clocks do not race for the same.
+    /// A short one fires only on what waits for readiness: it would race with another clock, and with a worker.
     pub(super) fn link_timeout(&mut self, behind: Option<&Op>) -> Op {
-        let short = if matches!(behind, Some(Op::Timeout { .. })) { Wait::Long } else { Wait::Short };
+        let is_watched = matches!(
+            behind,
+            Some(Op::Recv { .. } | Op::RecvMsg { .. } | Op::PollAdd { .. } | Op::Accept { .. })
+        );
+        let short = if is_watched { Wait::Short } else { Wait::Long };
         Op::LinkTimeout { wait: self.random.pick(&[short, Wait::Long, Wait::Long]) }
     }
 

@@ -58,7 +58,7 @@ impl Run<'_> {
                 continue;
             }
             if self.under_way.is_due() {
-                if !self.wait(DUE_US * u64::from(patience)) {
+                if !self.wait(DUE_US) {
                     return;
                 }
                 continue;
@@ -72,7 +72,7 @@ impl Run<'_> {
 
     fn follow(&mut self, want: usize, patience: u32) {
         while self.record.completions.len() < want {
-            if self.reap() == 0 && !self.wait(DUE_US * u64::from(patience)) {
+            if self.reap() == 0 && !self.wait(DUE_US) {
                 break;
             }
         }
