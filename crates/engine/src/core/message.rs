@@ -5,7 +5,7 @@
 
 use std::sync::{Arc, TryLockError};
 
-use annulus_abi::{CqeFlags, IORING_MSG_DATA, IORING_MSG_SEND_FD, MsgRingFlags};
+use annulus_abi::{CqeFlags, IORING_MSG_DATA, IORING_MSG_SEND_FD, MsgRingFlags, SqeFlags};
 use rustix::io::Errno;
 
 use super::{Ring, State, directory};
@@ -27,7 +27,8 @@ pub(crate) enum Letter {
 impl State {
     /// Sends the message of a request.
     pub(super) fn send_message(&mut self, key: Key, message: &Message) {
-        match self.deliver(message) {
+        let is_registered = self.request(key).flags.contains(SqeFlags::FIXED_FILE);
+        match self.deliver(message, is_registered) {
             Ok(Delivery::Done(result)) => self.end(key, &Outcome::from(result)),
             Ok(Delivery::Busy(post)) => {
                 self.request(key).op = Op::Other(Box::new(post));
@@ -37,9 +38,11 @@ impl State {
         }
     }
 
-    fn deliver(&mut self, message: &Message) -> Result<Delivery, Errno> {
-        self.env.world.kind(message.fd)?;
-        let target = directory::find(message.fd, &*self.env.world).ok_or(Errno::BADFD)?;
+    /// `is_registered`: the ring that is meant stands in a slot.
+    fn deliver(&mut self, message: &Message, is_registered: bool) -> Result<Delivery, Errno> {
+        let fd = if is_registered { self.tables.files.get(message.fd)?.fd() } else { message.fd };
+        self.env.world.kind(fd)?;
+        let target = directory::find(fd, &*self.env.world).ok_or(Errno::BADFD)?;
         let is_own = target.id == self.env.id;
         let letter = self.write_letter(message, is_own)?;
         if is_own {
