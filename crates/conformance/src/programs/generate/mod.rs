@@ -200,8 +200,10 @@ impl Generator {
             let hard = if may_block { IOSQE_IO_LINK } else { IOSQE_IO_HARDLINK };
             request.flags |= self.random.pick(&[IOSQE_IO_LINK, IOSQE_IO_LINK, hard]);
         }
-        // A chain that its submission ends goes to a worker, where a cancel may find itself.
+        // A chain that its submission ends goes to a worker, where a cancel may find itself and a write does not stop at
+        // what there is room for.
         if self.random.one_in(40)
+            && !may_wait
             && let Some(request) = chain.last_mut()
             && !matches!(request.op, Op::Cancel { .. })
         {
