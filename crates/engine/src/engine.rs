@@ -29,6 +29,9 @@ use crate::world::{Host, Vouched, World};
 /// Dropping it cancels what is in flight and waits for what cannot be cancelled: afterwards nothing writes into memory that
 /// entries named.
 ///
+/// It works in the process that made it. A child of fork(2) finds the queues, shared unless [`dontfork`](Self::dontfork) keeps them
+/// out, and nobody behind them: calls answer `EOWNERDEAD` there, and dropping it leaves everything to the parent.
+///
 /// ```
 /// use annulus_abi::{Backend, Params};
 /// use annulus_engine::Engine;
@@ -119,8 +122,9 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// What madvise(2) says.
+    /// What madvise(2) says; `EOWNERDEAD` in a child.
     pub fn dontfork(&self) -> Result<(), Errno> {
+        self.ring.home.check()?;
         self.ring.lock().rings.mapping.dontfork()
     }
 
@@ -235,6 +239,7 @@ unsafe impl Backend for Engine {
         if EnterFlags::from_bits(flags.bits()).is_none() {
             return Err(Errno::INVAL);
         }
+        self.ring.home.check()?;
         let state = self.ring.lock();
         if state.disabled {
             return Err(Errno::BADFD);
@@ -259,11 +264,15 @@ unsafe impl Backend for Engine {
     unsafe fn register(&self, op: RegisterOp, arg: *mut c_void, nr: u32) -> Result<u32, Errno> {
         // SAFETY: the contract of this function.
         let vouched = unsafe { Vouched::new() };
+        self.ring.home.check()?;
         register::register(&self.ring, op, arg, nr, vouched)
     }
 
     fn ring_fd(&self) -> Option<BorrowedFd<'_>> {
         let descriptor = self.ring.descriptor.as_ref()?;
+        if !self.ring.home.is_here() {
+            return Some(descriptor.as_fd());
+        }
         let waiting = self.ring.lock().rings.cq.waiting();
         Some(descriptor.expose(waiting))
     }
@@ -275,6 +284,7 @@ unsafe impl Backend for Engine {
     fn consumed(&self) {
         if let Some(descriptor) = &self.ring.descriptor
             && descriptor.is_told()
+            && self.ring.home.is_here()
         {
             let state = self.ring.lock();
             descriptor.completions(state.rings.cq.waiting());
@@ -282,6 +292,7 @@ unsafe impl Backend for Engine {
     }
 
     fn use_registered_fd(&self, on: bool) -> Result<bool, Errno> {
+        self.ring.home.check()?;
         if self.ring.descriptor.is_none() {
             return if on { Ok(false) } else { Err(Errno::INVAL) };
         }
@@ -289,6 +300,7 @@ unsafe impl Backend for Engine {
     }
 
     fn map(&self, len: usize, offset: u64) -> Result<NonNull<u8>, Errno> {
+        self.ring.home.check()?;
         let file = register::mappable(&self.ring, len, offset)?;
         let (access, flags) = (ProtFlags::READ | ProtFlags::WRITE, MapFlags::SHARED | MapFlags::POPULATE);
         // SAFETY: a new mapping at an address that the system chooses replaces nothing.
@@ -305,6 +317,7 @@ unsafe impl Backend for Engine {
     }
 
     fn resize(&mut self, params: &mut Params) -> Result<(), Errno> {
+        self.ring.home.check()?;
         let mut state = self.ring.lock();
         register::check(&self.ring, &state, IORING_REGISTER_RESIZE_RINGS)?;
         // SAFETY: `&mut self`: nobody uses the queues while their memory changes, and the view is renewed below.
@@ -318,6 +331,13 @@ unsafe impl Backend for Engine {
 
 impl Drop for Engine {
     fn drop(&mut self) {
+        if !self.ring.home.is_here() {
+            // Its descriptors share their open files with the parent's, its threads are not there to be waited for, and
+            // whoever had its lock never gives it back: all of it stays as it is.
+            std::mem::forget(Arc::clone(&self.ring));
+            std::mem::forget(self.sqpoll.get_mut().unwrap_or_else(PoisonError::into_inner).take());
+            return;
+        }
         core::delist(&self.ring);
         self.ring.dismiss_sqpoll();
         let thread = self.sqpoll.get_mut().unwrap_or_else(PoisonError::into_inner).take();

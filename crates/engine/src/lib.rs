@@ -94,6 +94,7 @@ mod buffers;
 mod core;
 mod engine;
 mod files;
+mod fork;
 mod mailbox;
 mod op;
 mod pool;

@@ -1,14 +1,33 @@
 //! The engine's rings of this process, by descriptor: for messages from ring to ring, and for rings that share workers.
 
+use std::cell::Cell;
 use std::os::fd::RawFd;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use super::Ring;
 use crate::world::World;
 
-static RINGS: Mutex<Vec<(RawFd, Weak<Ring>)>> = Mutex::new(Vec::new());
+type Rings = Vec<(RawFd, Weak<Ring>)>;
 
-fn rings() -> std::sync::MutexGuard<'static, Vec<(RawFd, Weak<Ring>)>> {
+static RINGS: Mutex<Rings> = Mutex::new(Vec::new());
+
+thread_local! {
+    /// The directory, while the calling thread forks its process.
+    static HELD: Cell<Option<MutexGuard<'static, Rings>>> = const { Cell::new(None) };
+}
+
+/// Nobody else has the directory until [`release`]: a child of fork(2) would never get it back.
+pub(crate) fn hold() {
+    // A thread that has given up its own variables goes without.
+    let _ = HELD.try_with(|held| held.set(Some(rings())));
+}
+
+/// Gives back what [`hold`] has taken, in the parent and in the child.
+pub(crate) fn release() {
+    let _ = HELD.try_with(|held| drop(held.take()));
+}
+
+fn rings() -> MutexGuard<'static, Rings> {
     RINGS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -28,6 +47,7 @@ pub(crate) fn find(fd: RawFd, world: &dyn World) -> Option<Arc<Ring>> {
     let own = rings.iter().find(|(known, _)| *known == fd);
     own.or_else(|| rings.iter().find(|(known, _)| world.is_same(*known, fd)))
         .and_then(|(_, ring)| ring.upgrade())
+        .filter(|ring| ring.home.is_here())
 }
 
 /// Whether the program would call this descriptor a ring. (A duplicate of one is not recognised: that would cost a call

@@ -41,7 +41,10 @@ use rustix::io::Errno;
 use slab::Slab;
 
 pub(crate) use descriptor::Descriptor;
-pub(crate) use directory::{find, is_ring, register as enlist, unregister as delist};
+pub(crate) use directory::{
+    find, hold as hold_directory, is_ring, register as enlist, release as release_directory,
+    unregister as delist,
+};
 pub(crate) use message::Letter;
 pub(crate) use notice::Audience;
 pub(crate) use sqpoll::start as start_sqpoll;
@@ -57,6 +60,7 @@ use self::turnstile::Turnstile;
 use self::watch::Watches;
 use self::work::Late;
 use crate::files::RingTest;
+use crate::fork::Home;
 use crate::mailbox::Mailbox;
 use crate::op::Tables;
 use crate::pool::Pool;
@@ -80,6 +84,8 @@ pub(crate) struct Ring {
     pub(crate) setup: SetupFlags,
     /// Tells its jobs from those of other rings with the same workers.
     pub(crate) id: u64,
+    /// The process that it works in.
+    pub(crate) home: Home,
     /// What the program may poll; none on a ring of `REGISTERED_FD_ONLY`.
     pub(crate) descriptor: Option<Descriptor>,
     /// Memory of the program's that the queues lie in; after them, so that it goes last.
@@ -152,6 +158,7 @@ impl Ring {
         world: Arc<dyn World>,
         pool: Pool,
     ) -> Result<Arc<Self>, Errno> {
+        let home = Home::here()?;
         let setup = SetupFlags::from_bits_retain(params.flags);
         let defers = setup.intersects(DEFERRING);
         let descriptor = if setup.contains(SetupFlags::REGISTERED_FD_ONLY) {
@@ -204,6 +211,7 @@ impl Ring {
             pool,
             setup,
             id,
+            home,
             descriptor,
             lent: OnceLock::new(),
         }))

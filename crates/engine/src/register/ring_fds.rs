@@ -29,7 +29,8 @@ pub(super) fn get(place: u32) -> Result<Arc<Ring>, Errno> {
     if place >= PLACES {
         return Err(Errno::INVAL);
     }
-    TABLE.with_borrow(|table| table[place as usize].upgrade()).ok_or(Errno::BADF)
+    let ring = TABLE.with_borrow(|table| table[place as usize].upgrade());
+    ring.filter(|ring| ring.home.is_here()).ok_or(Errno::BADF)
 }
 
 /// Gives the calling thread a place for the ring, unless it has one. Says whether it had none.
@@ -113,7 +114,8 @@ fn put(ring: &Arc<Ring>, places: std::ops::Range<u32>) -> Result<u32, Errno> {
     TABLE.with_borrow_mut(|table| {
         for place in places {
             let slot = &mut table[place as usize];
-            if slot.strong_count() == 0 {
+            // That of the process which forked this one is no ring here.
+            if slot.upgrade().is_none_or(|ring| !ring.home.is_here()) {
                 *slot = Arc::downgrade(ring);
                 return Ok(place);
             }
