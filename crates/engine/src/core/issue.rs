@@ -78,6 +78,8 @@ impl State {
             match step {
                 Step::Done(outcome) => return self.end(key, &outcome),
                 Step::DoneWithNotice(outcome, notice) => return self.end_with_notice(key, &outcome, &notice),
+                // A cancel that found it with a worker has said that it is about to end.
+                Step::Wait(_) if self.request(key).cancelled => return self.end_cancelled(key),
                 Step::Wait(interest) => return self.arm(key, interest),
                 Step::Block(work) => return self.give_to_worker(key, work),
                 Step::Start(direct, work) => return self.start_transfer(key, &direct, work),

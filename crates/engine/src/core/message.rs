@@ -95,9 +95,10 @@ impl State {
     ///
     /// # Errors
     ///
-    /// `EBADFD` if the ring is not enabled yet; those of installing a file.
+    /// `EBADFD` if the ring is not enabled yet, or no more; those of installing a file.
     pub(crate) fn receive(&mut self, letter: Letter) -> Result<u32, Errno> {
-        if self.disabled {
+        // Whoever found the ring before it ended may come afterwards, when the memory of its queues is somebody else's.
+        if self.disabled || self.closing {
             return Err(Errno::BADFD);
         }
         match letter {

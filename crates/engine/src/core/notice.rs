@@ -72,10 +72,16 @@ impl Notices {
 impl State {
     /// Publishes what was posted and tells whom it concerns. To be called by whoever gives the lock back.
     pub(crate) fn settle_up(&mut self, ring: &Ring) {
+        // Nobody waits for the news of a ring that ends, and its queues may be gone.
+        if self.closing {
+            return;
+        }
         self.launch();
         self.complete_counted();
         self.post_retired();
-        if self.notices.count != self.notices.told {
+        let timeouts_came = self.clocks.is_news();
+        let news = self.notices.count != self.notices.told;
+        if news {
             self.notices.told = self.notices.count;
             let outside = std::mem::take(&mut self.notices.outside);
             self.rings.cq.publish();
@@ -83,7 +89,10 @@ impl State {
             if let Some(descriptor) = &ring.descriptor {
                 descriptor.completions(self.rings.cq.waiting());
             }
-            self.turnstile.news(ring, self.rings.cq.waiting());
+        }
+        if news || timeouts_came {
+            // A timeout is enough for everybody who waits.
+            self.turnstile.news(ring, if timeouts_came { u32::MAX } else { self.rings.cq.waiting() });
         }
         if !self.again.is_empty() {
             self.turnstile.more_to_do(ring);

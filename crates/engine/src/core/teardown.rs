@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::time::Clocks;
 use super::{Ring, State};
 use crate::pool::Pool;
 use crate::request::Stage;
@@ -33,7 +34,9 @@ pub(crate) fn tear_down(ring: &Arc<Ring>) -> bool {
     // From here on no device writes into the program's memory.
     ring.world.finish();
     let ended = pools.iter().all(|pool| pool.wait_owner(ring.id, STUCK_AFTER));
-    if !ended {
+    if ended {
+        ring.lock().drop_rest(ring);
+    } else {
         tracing::error!("a system call of a worker does not return; the ring that it belongs to is leaked");
     }
     ended
@@ -68,6 +71,19 @@ impl State {
             }
         }
         self.again.clear();
+        self.clocks = Clocks::default();
         self.closing = true;
+    }
+
+    /// Drops what workers had when everything else was dropped, and what they brought that nobody took. No worker has
+    /// anything any more.
+    fn drop_rest(&mut self, ring: &Ring) {
+        for late in ring.late.take() {
+            self.throw_late_away(late);
+        }
+        let Self { requests, tables, env, .. } = self;
+        for mut request in requests.drain() {
+            request.abandon(&env.world, tables);
+        }
     }
 }

@@ -17,6 +17,10 @@ pub(super) struct Clocks {
     counted: Counted,
     /// Completions of timeouts, which count for no other.
     uncounted: u64,
+    /// Timeouts whose time or number came.
+    came: u64,
+    /// As it was when threads that wait were last told.
+    told: u64,
 }
 
 impl Clocks {
@@ -28,6 +32,18 @@ impl Clocks {
     /// Nanoseconds until the next time comes.
     pub(super) fn time_left(&self, world: &dyn World) -> Option<u64> {
         if self.timers.is_empty() { None } else { self.timers.until_next_ns(&now(world)) }
+    }
+
+    /// How many timeouts have come: each ends the waits of this moment, however many completions they are for.
+    pub(super) const fn came(&self) -> u64 {
+        self.came
+    }
+
+    /// Whether timeouts have come since this was last asked.
+    pub(super) const fn is_news(&mut self) -> bool {
+        let is_news = self.came != self.told;
+        self.told = self.came;
+        is_news
     }
 
     /// Waits for this request no longer.
@@ -83,6 +99,7 @@ impl State {
             }
             let Some(Control::Timeout(mut timeout)) = self.request(key).control() else { continue };
             let outcome = Outcome { severs: !timeout.expiry_succeeds, ..Outcome::failure(Errno::TIME) };
+            self.clocks.came += 1;
             if timeout.multishot && timeout.count != 1 && self.has_room() {
                 timeout.count = timeout.count.saturating_sub(1);
                 self.request(key).op = Op::Control(Control::Timeout(timeout));
@@ -106,6 +123,7 @@ impl State {
         while !self.clocks.counted.is_empty() {
             let posted = self.countable();
             let Some(key) = self.clocks.counted.due(posted) else { return };
+            self.clocks.came += 1;
             self.end_timeout(key, &Outcome::success(0));
         }
     }

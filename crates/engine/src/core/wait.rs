@@ -37,6 +37,7 @@ impl Ring {
     /// `ETIME`, `EINTR`, each only if the queue is empty.
     pub(crate) fn wait<'a>(&'a self, mut state: MutexGuard<'a, State>, wait: &Wait) -> Result<(), Errno> {
         state.turnstile.come();
+        let timeouts = state.clocks.came();
         let mut outcome = Ok(());
         // What is ready is taken even if enough completions are there: else a program that always has some would
         // never see the others. If there are not, the wait itself looks.
@@ -48,7 +49,8 @@ impl Ring {
             state.catch_up(self);
             state.settle_up(self);
             let waiting = state.rings.cq.waiting();
-            if waiting >= wait.want || outcome.is_err() {
+            // As in the kernel, a timeout that completes ends every wait.
+            if waiting >= wait.want || outcome.is_err() || state.clocks.came() != timeouts {
                 break;
             }
             let (now, timeout) = match state.time_left(wait, waiting) {

@@ -92,12 +92,20 @@ impl State {
 
     /// Takes the operation of a ring that ends, and throws away what it made.
     fn throw_away(&mut self, key: Key, generation: u32, op: Op) {
-        if let Some(request) = self.find_request(key, generation) {
-            request.op = op;
-        }
         let Self { requests, tables, env, .. } = self;
-        requests[key.0 as usize].abandon(&env.world, tables);
-        requests.remove(key.0 as usize);
+        let found = requests.get_mut(key.0 as usize).filter(|request| request.generation == generation);
+        if let Some(request) = found {
+            request.op = op;
+            request.abandon(&env.world, tables);
+            requests.remove(key.0 as usize);
+        }
+    }
+
+    /// Throws away what a worker brought and nobody will take.
+    pub(super) fn throw_late_away(&mut self, late: Late) {
+        if let Brought::Result { op, .. } = late.what {
+            self.throw_away(late.key, late.generation, op);
+        }
     }
 
     /// Puts the operation back and makes a step of the call's result.

@@ -6,6 +6,8 @@ use annulus_abi::{Backend, Sqe, SqeFlags};
 use rustix::io::Errno;
 
 use super::*;
+use crate::core::Letter;
+use crate::op::Outcome;
 
 fn rule(kind: u16, value: u8) -> [u32; 4] {
     [u32::from(kind) | u32::from(value) << 16, 0, 0, 0]
@@ -165,4 +167,20 @@ fn a_synchronous_cancel_without_anything_to_cancel_says_so() {
     assert_eq!(cancel(0, 0, 1 << 10, 0), Err(Errno::INVAL));
     assert_eq!(cancel(0, 0, any, 1), Err(Errno::INVAL), "a reserved field");
     assert_eq!(plain(&engine, abi::IORING_REGISTER_SYNC_CANCEL, 1), Err(Errno::INVAL));
+}
+
+#[test]
+fn a_ring_that_has_ended_takes_no_message_from_who_found_it_before() {
+    let engine = engine(SetupFlags::empty());
+    let ring = Arc::clone(engine.ring());
+    let letter = || Letter::Completion { user_data: 7, outcome: Outcome::success(1) };
+    assert_eq!(ring.deliver(letter()), Ok(0));
+    assert_eq!(ring.lock().rings.cq.waiting(), 1);
+    drop(engine);
+    assert_eq!(ring.deliver(letter()), Err(Errno::BADFD));
+    assert_eq!(
+        ring.lock().rings.cq.waiting(),
+        1,
+        "its queues may be in memory that is somebody else's by now"
+    );
 }
