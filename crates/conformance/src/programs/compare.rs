@@ -209,6 +209,8 @@ fn same_result(op: &Op, one: i32, other: i32) -> bool {
         || both(&[-libc::ECANCELED, -libc::EINTR, RESTARTED])
         || matches!(op, Op::LinkTimeout { .. }) && both(&[-libc::ENOENT, -libc::ECANCELED])
         || matches!(op, Op::Cancel { all: false, .. }) && both(&[0, -libc::EALREADY])
+        // What a worker is at, is found or too late.
+        || matches!(op, Op::Cancel { all: true, .. }) && one >= 0 && other >= 0
 }
 
 /// What an interrupted SPLICE or TEE may say (`-ERESTARTSYS`): a number that no program should see.

@@ -31,7 +31,11 @@ struct Shrinker<F> {
 impl<F: FnMut(&Program) -> bool> Shrinker<F> {
     /// Keeps a candidate if it still fails.
     fn keeps(&mut self, candidate: Program) -> bool {
-        if self.left == 0 || candidate == self.best || !settles(&candidate) {
+        if self.left == 0
+            || candidate == self.best
+            || !settles(&candidate)
+            || opens_a_chain(&candidate, &self.best)
+        {
             return false;
         }
         self.left -= 1;
@@ -88,6 +92,15 @@ impl<F: FnMut(&Program) -> bool> Shrinker<F> {
         let roomy = super::program::RingShape { cq_entries: 64, submit_all: false, ..self.best.ring };
         self.keeps(Program { ring: roomy, ..self.best.clone() });
     }
+}
+
+/// Whether more chains than before are ended by their submission, which makes them go to a worker.
+fn opens_a_chain(candidate: &Program, before: &Program) -> bool {
+    let open = |program: &Program| {
+        let links = |step: &Step| matches!(step, Step::Push(request) if request.flags & (IOSQE_IO_LINK | IOSQE_IO_HARDLINK) != 0);
+        program.steps.windows(2).filter(|pair| links(&pair[0]) && pair[1] == Step::Submit).count()
+    };
+    open(candidate) > open(before)
 }
 
 /// Whether a program settles as those of the generator do: what is pushed is submitted and settled before anything

@@ -249,25 +249,27 @@ impl Generator {
             (_, true) => operations.link_timeout(behind.as_ref()),
             _ => {
                 let op = operations.of(topic);
-                self.or_else(op)
+                self.or_else(op, is_linked_to)
             }
         }
     }
 
     /// The operation, or what takes its place in a program in which what it comes to is an accident.
-    fn or_else(&self, op: Op) -> Op {
+    fn or_else(&self, op: Op, is_linked_to: bool) -> Op {
         match op {
             Op::SendZc { at, len } if self.drains => Op::Send { at, len, msg_flags: 0 },
             Op::Raw { opcode: IORING_OP_SEND_ZC | IORING_OP_SENDMSG_ZC } if self.drains => {
                 Op::Nop { result: 0 }
             }
-            // Behind a drain it goes to a worker, which waits before it tries.
-            Op::RecvMany { at, group, .. } if self.drains => {
+            // Behind a drain, or one that a worker ended, it goes to a worker, which waits before it tries.
+            Op::RecvMany { at, group, .. } if self.drains || is_linked_to => {
                 Op::Recv { at, len: 0, msg_flags: 0, memory: Memory::Select(group) }
             }
-            Op::ReadMany { at, group } if self.drains => {
+            Op::ReadMany { at, group } if self.drains || is_linked_to => {
                 Op::Read { at, len: 0, offset: -1, memory: Memory::Select(group) }
             }
+            // How much of a stream one bundle holds is not promised.
+            Op::RecvMany { at, group, bundle: true } => Op::RecvMany { at, group, bundle: false },
             // A timeout that counts completions counts wrongly while others end.
             Op::Timeout { count, .. } if (count > 0) != self.counts => Op::Nop { result: 0 },
             // A pipe that was spliced to can no longer be asked whether a write would wait. A kernel goes on to wait in
@@ -296,13 +298,18 @@ impl Generator {
                 | Op::PollAdd { multishot: true, .. }
         );
         // A cancel in a worker may find itself.
-        if self.random.one_in(9) && !multishot && !matches!(op, Op::Cancel { .. }) {
+        // One that takes a buffer to be filled piece by piece keeps all of it.
+        let keeps = matches!(
+            op,
+            Op::Recv { memory: Memory::Select(4), .. } | Op::Read { memory: Memory::Select(4), .. }
+        );
+        if self.random.one_in(9) && !multishot && !keeps && !matches!(op, Op::Cancel { .. }) {
             flags |= IOSQE_ASYNC;
         }
         if self.random.one_in(14) {
             flags |= IOSQE_CQE_SKIP_SUCCESS;
         }
-        if self.drains && self.random.one_in(8) {
+        if self.drains && !matches!(op, Op::Cancel { .. }) && self.random.one_in(8) {
             flags |= IOSQE_IO_DRAIN;
         }
         flags
@@ -325,7 +332,8 @@ impl Generator {
             Tweak::ExtraFlags(0x01),
         ]);
         // A socket has an opinion on offsets that only a kernel's own reads and writes hear.
-        if matches!((tweak, op), (Tweak::Off(_), Op::Read { .. } | Op::Write { .. })) {
+        // For a timeout it is a count.
+        if matches!((tweak, op), (Tweak::Off(_), Op::Read { .. } | Op::Write { .. } | Op::Timeout { .. })) {
             Tweak::Nothing
         } else {
             tweak
