@@ -1,4 +1,5 @@
-//! What the engine takes from its process while requests wait: how many threads, and how much processor time.
+//! What the engine takes from its process while requests wait: how many threads, and how much processor time; and no
+//! signal.
 //!
 //! Threads of the engine are known by their names (`annulus-*`); /proc tells of each what it has used.
 #![allow(unsafe_code, reason = "pushes entries whose memory outlives them")]
@@ -218,4 +219,52 @@ fn a_ring_whose_requests_wait_uses_no_processor_time() {
     let polls = (0..100).map(|place| (place, 1));
     assert_eq!(seen, polls.chain([(2000, 6)]).collect::<Vec<_>>());
     assert_eq!(*bytes, *b"a ring");
+}
+
+/// The name of each thread of the process and the signals that it blocks, as /proc tells them.
+fn blocked_signals() -> Vec<(String, u64)> {
+    let tasks = fs::read_dir("/proc/self/task").expect("/proc");
+    let statuses = tasks.filter_map(|task| fs::read_to_string(task.ok()?.path().join("status")).ok());
+    let field = |status: &str, name| {
+        status.lines().find_map(|line| line.strip_prefix(name)).map(|value| value.trim().to_owned())
+    };
+    let one = |status: String| {
+        let blocked = u64::from_str_radix(&field(&status, "SigBlk:")?, 16).ok()?;
+        Some((field(&status, "Name:")?, blocked))
+    };
+    statuses.filter_map(one).collect()
+}
+
+#[test]
+fn no_thread_of_the_engine_takes_a_signal_of_the_program() {
+    let _alone = alone();
+    let (reader, _writer) = std::io::pipe().expect("a pipe");
+    let mut byte = Box::new(0_u8);
+    let mut polling = ring(SetupFlags::SQPOLL);
+    push(&mut polling, &opcode::Nop::new().build(), 1);
+    polling.submit_and_wait(1).expect("it waits");
+    let mut waiting = ring(SetupFlags::empty());
+    push(&mut waiting, &opcode::PollAdd::new(types::Fd(reader.as_raw_fd()), 1).build(), 2);
+    let read = opcode::Read::new(types::Fd(reader.as_raw_fd()), &raw mut *byte, 1).build();
+    push(&mut waiting, &read.flags(squeue::Flags::ASYNC), 3);
+    let word = Box::new(0_u32);
+    let private = FUTEX2_SIZE_U32 | Futex2Flags::PRIVATE.bits();
+    let futex = opcode::FutexWait::new(&raw const *word, 0, FUTEX_BITSET_MATCH_ANY, private).build();
+    push(&mut waiting, &futex, 4);
+    waiting.submit().expect("it submits");
+    let expected = ["annulus-poll", "annulus-sq", "annulus-futex"];
+    // A thread gives itself its name when it begins.
+    let threads = loop {
+        let threads = blocked_signals();
+        if expected.iter().all(|name| threads.iter().any(|(known, _)| known == name)) {
+            break threads;
+        }
+        std::thread::yield_now();
+    };
+    for signal in [libc::SIGTERM, libc::SIGINT, libc::SIGCHLD, libc::SIGUSR1, libc::SIGALRM] {
+        let bit = 1_u64 << (signal - 1);
+        for (name, blocked) in threads.iter().filter(|(name, _)| name.starts_with("annulus-")) {
+            assert!(blocked & bit != 0, "{name} takes signal {signal}: it blocks {blocked:x}");
+        }
+    }
 }

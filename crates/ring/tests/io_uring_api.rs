@@ -6,9 +6,15 @@
 
 extern crate annulus as ring;
 
+mod again;
 #[path = "io_uring_api/operations.rs"]
 mod operations;
 #[path = "io_uring_api/rings.rs"]
 mod rings;
 #[path = "io_uring_api/values.rs"]
 mod values;
+
+#[test]
+fn all_of_this_holds_on_the_engine_too() {
+    again::on_the_engine("all_of_this_holds_on_the_engine_too", &[]);
+}

@@ -16,6 +16,7 @@ use annulus_abi::{SetupFlags, SqRingFlags};
 
 use super::turnstile::{Leader, attend, dismiss, rouse};
 use super::{Descriptor, Ring, State};
+use crate::pool::SignalMask;
 
 /// The background thread as the ring knows it.
 #[derive(Debug, Default)]
@@ -47,6 +48,8 @@ impl State {
 
     fn start_background(&mut self) {
         let ring = Weak::clone(&self.env.ring);
+        // No signal of the program is handled there.
+        let _mask = SignalMask::block();
         let started = thread::Builder::new().name("annulus-poll".into()).spawn(move || {
             if let Some(ring) = ring.upgrade() {
                 attend(&*ring);

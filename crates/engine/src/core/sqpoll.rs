@@ -13,6 +13,7 @@ use rustix::thread::CpuSet;
 use super::doze::{self, Doze, SqPoll};
 use super::turnstile::Leader;
 use super::{Ring, State};
+use crate::pool::SignalMask;
 use crate::world::{ClockId, Vouched};
 
 /// The idle time of a ring that names none, in milliseconds.
@@ -27,6 +28,8 @@ pub(crate) fn start(ring: &Arc<Ring>, params: &Params, vouched: Vouched) -> Resu
     let idle_ms = if params.sq_thread_idle == 0 { DEFAULT_IDLE_MS } else { params.sq_thread_idle };
     let cpu = params.setup_flags().contains(SetupFlags::SQ_AFF).then_some(params.sq_thread_cpu);
     let ring = Arc::clone(ring);
+    // No signal of the program is handled there: one that it waits for must not end somebody else's call.
+    let _mask = SignalMask::block();
     thread::Builder::new()
         .name("annulus-sq".into())
         .spawn(move || {
