@@ -118,14 +118,17 @@ const OPCODES: [(u8, Support); 7] = [
 ];
 
 /// Forms that are not as in the kernel: the constant and the words of the form.
-const FORMS: [(&str, &str, Support); 15] = [
+const FORMS: [(&str, &str, Support); 14] = [
     ("RWF_DSYNC", "as with O_DSYNC", BENEATH),
     ("RWF_SYNC", "as with O_SYNC", BENEATH),
     ("RWF_APPEND", "at the end of the file", BENEATH),
-    ("RWF_NOAPPEND", "not at the end of the file", BENEATH),
+    (
+        "RWF_NOAPPEND",
+        "not at the end of the file",
+        Support::Differs("for files with O_APPEND, Linux 6.9 beneath"),
+    ),
     ("RWF_ATOMIC", "all or nothing", BENEATH),
     ("RWF_DONTCACHE", "leaves nothing in the page cache", BENEATH),
-    ("RWF_NOSIGNAL", "no SIGPIPE", BENEATH),
     (
         "",
         "with a priority (ioprio_set(2))",

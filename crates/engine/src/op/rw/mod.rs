@@ -198,30 +198,38 @@ impl ReadWrite {
         }
     }
 
-    /// After `EOPNOTSUPP`: the file does not take `RWF_NOWAIT`, or not the entry's own flags.
+    /// After `EOPNOTSUPP`: the file does not take `RWF_NOWAIT` (pipes and sockets before Linux 6.4), or not the entry's
+    /// own flags.
     #[cold]
     fn not_so(&mut self, cx: &mut Context<'_>, memory: &[Span]) -> Option<Tried> {
-        if self.must_not_wait() {
+        let kind = match cx.world.kind(cx.fd) {
+            Ok(kind) => kind,
+            Err(errno) => return Some(self.over(errno)),
+        };
+        let is_stream = matches!(kind, FileKind::Pipe | FileKind::Socket);
+        if self.must_not_wait() && !is_stream {
             // File systems that cannot write without waiting answer so, and the ring's own attempt makes `EAGAIN` of it.
-            let waits = self.direction == Direction::Write && cx.world.kind(cx.fd) == Ok(FileKind::Regular);
+            let waits = self.direction == Direction::Write && kind == FileKind::Regular;
             return Some(self.over(if waits { Errno::AGAIN } else { Errno::OPNOTSUPP }));
         }
-        match cx.world.kind(cx.fd) {
-            Ok(kind) if kind.is_bounded() => return Some(self.blocks(cx)),
-            Ok(_) => {}
-            Err(errno) => return Some(self.over(errno)),
+        if kind.is_bounded() {
+            return Some(self.blocks(cx));
         }
+        let not_ready = |this: &Self| {
+            if this.must_not_wait() { this.over(Errno::AGAIN) } else { Tried::NotReady }
+        };
         match cx.world.ready(cx.fd, self.interest()) {
-            Ok(0) => return Some(Tried::NotReady),
+            Ok(0) => return Some(not_ready(self)),
             Ok(_) => {}
             Err(errno) => return Some(self.over(errno)),
         }
-        match cx.world.transfer_at_once(self.direction, cx.fd, memory, self.position(), self.flags) {
+        let flags = self.flags & !RwFlags::NOWAIT.bits();
+        match cx.world.transfer_at_once(self.direction, cx.fd, memory, self.position(), flags) {
             Ok(moved) => {
                 self.done += moved;
                 Some(Tried::Moved(self.done))
             }
-            Err(Errno::AGAIN) => Some(Tried::NotReady),
+            Err(Errno::AGAIN) => Some(not_ready(self)),
             Err(errno) => self.failed(errno),
         }
     }

@@ -17,6 +17,7 @@ mod sets;
 mod sockets;
 mod stamps;
 mod transfer;
+mod write_flags;
 
 use rustix::io::Errno;
 

@@ -10,6 +10,7 @@ use rustix::io::Errno;
 use super::Host;
 use super::files::borrow;
 use super::sockets::{Nonblocking, last_errno, with_vectors};
+use super::write_flags;
 use crate::world::Span;
 use crate::world::transfer::{Direction, Status, Transfer};
 
@@ -43,10 +44,20 @@ impl Transfer for Host {
         let (low, high) = halves(offset);
         with_vectors(memory, |vectors| {
             let (list, count) = (vectors.as_ptr(), vectors.len());
-            // SAFETY: the list lives for the call; the kernel checks the addresses in it, for which the
-            // submission vouched.
-            let moved = unsafe { libc::syscall(number, fd, list, count, low, high, flags) };
-            usize::try_from(moved).map_err(|_| last_errno())
+            let call = |flags: u32| {
+                // SAFETY: the list lives for the call; the kernel checks the addresses in it, for which the
+                // submission vouched.
+                let moved = unsafe { libc::syscall(number, fd, list, count, low, high, flags) };
+                usize::try_from(moved).map_err(|_| last_errno())
+            };
+            match call(flags) {
+                Err(Errno::OPNOTSUPP)
+                    if direction == Direction::Write && write_flags::may_be_lacking(flags) =>
+                {
+                    write_flags::write(fd, flags, call)
+                }
+                moved => moved,
+            }
         })
     }
 
