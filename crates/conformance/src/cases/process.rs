@@ -110,7 +110,7 @@ fn a_futex_wait_can_be_cancelled(bench: &Bench<'_>) -> Outcome {
 }
 
 fn a_wait_on_several_futexes_tells_which_was_woken(bench: &Bench<'_>) -> Outcome {
-    bench.needs([Need::Opcode(opcode::FutexWaitV::CODE)])?;
+    bench.needs([Need::Opcode(opcode::FutexWaitV::CODE), Need::Beneath(5, 16, "futex_waitv(2)")])?;
     let (futexes, mut rig) = ([Kept::new(1_u32), Kept::new(2)], bench.rig()?);
     let one = |futex: &Kept<u32>| FutexWaitV::new().val(futex.get().into()).uaddr(futex.addr()).flags(FLAGS);
     let vector = Kept::slice(&[one(&futexes[0]), one(&futexes[1])]);

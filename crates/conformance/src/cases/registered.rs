@@ -99,7 +99,7 @@ fn files_are_put_into_free_slots_by_a_request(bench: &Bench<'_>) -> Outcome {
 
 fn a_file_is_opened_into_a_slot_and_closed_there(bench: &Bench<'_>) -> Outcome {
     let mut rig = bench.rig()?;
-    rig.ring().submitter().register_files_sparse(2).expect("two slots");
+    rig.ring().submitter().register_files(&[-1, -1]).expect("two slots");
     let slot = DestinationSlot::try_from_slot_target(1).expect("a slot");
     let open = opcode::OpenAt::new(Fd(libc::AT_FDCWD), path("/dev/zero")).file_index(Some(slot)).build();
     assert_eq!(rig.result(open), 0);

@@ -82,6 +82,7 @@ fn a_sent_datagram_is_stamped_with_its_time(bench: &Bench<'_>) -> Outcome {
 }
 
 fn the_name_of_a_socket_is_told(bench: &Bench<'_>) -> Outcome {
+    bench.needs([Need::Opcode(opcode::UringCmd16::CODE)])?;
     let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
     let there = socket.local_addr().expect("its address");
     let (name, len) = (Kept::new(address("0.0.0.0:0".parse().expect("an address"))), Kept::new(ADDRESS_LEN));

@@ -65,6 +65,13 @@ impl BackendUnderTest {
         self.release >= (major, minor)
     }
 
+    /// Whether its interface is what its release says and no more. Kernels that are maintained for years take over from later ones:
+    /// io_uring of Linux 5.10 has been mostly that of 5.15 since 5.10.162, and 6.1 has got flags of 6.6.
+    #[must_use]
+    pub fn has_no_backports(&self) -> bool {
+        self.is_at_least(6, 12)
+    }
+
     /// Whether its interface is that of the newest Linux that the suite is written for, so that whatever
     /// software it lacks is a defect.
     #[must_use]
@@ -149,7 +156,7 @@ pub fn backends() -> Vec<BackendUnderTest> {
 fn kernel() -> BackendUnderTest {
     BackendUnderTest {
         name: "kernel",
-        release: release(uname().release().to_str().unwrap_or_default()),
+        release: running_release(),
         open: |setup| setup.builder(BackendChoice::Kernel).try_build(setup.entries),
         open_wide: |setup| setup.builder(BackendChoice::Kernel).try_build(setup.entries),
         without: &[],
@@ -167,6 +174,11 @@ fn engine() -> BackendUnderTest {
         without: &[IORING_OP_RECV_ZC],
         opcodes: OnceLock::new(),
     }
+}
+
+/// Major and minor of the Linux of this machine.
+pub(super) fn running_release() -> (u32, u32) {
+    release(uname().release().to_str().unwrap_or_default())
 }
 
 /// Major and minor of a release such as `6.12.111+deb12-cloud-amd64`; zeroes if it looks otherwise.

@@ -10,6 +10,7 @@ use annulus::abi::{Features, OpcodeInfo, SetupFlags};
 use rustix::process::geteuid;
 
 use super::BackendUnderTest;
+use super::backend::running_release;
 
 /// What a case cannot do without.
 #[derive(Clone, Copy, Debug)]
@@ -20,6 +21,9 @@ pub enum Need {
     Feature(Features),
     /// What this Linux brought and nothing announces.
     Since(u32, u32, &'static str),
+    /// A system call, or what else the Linux of this machine has since this release, whichever interface the back end has:
+    /// the engine can do nothing that no system call does.
+    Beneath(u32, u32, &'static str),
     /// To be root.
     Root,
 }
@@ -31,7 +35,7 @@ pub enum Skip {
     Older(String),
     /// The process may not, or the machine has no io_uring at all.
     Privilege(String),
-    /// No such device.
+    /// No such device, or a Linux beneath the back end that cannot do it.
     Hardware(String),
 }
 
@@ -49,6 +53,9 @@ impl Need {
             Self::Opcode(opcode) if !backend.has(opcode) => Err(Skip::Older(lacking(opcode))),
             Self::Since(major, minor, what) if !backend.is_at_least(major, minor) => {
                 Err(Skip::Older(format!("{what} came with Linux {major}.{minor}")))
+            }
+            Self::Beneath(major, minor, what) if running_release() < (major, minor) => {
+                Err(Skip::Hardware(format!("{what} needs Linux {major}.{minor} beneath")))
             }
             Self::Root if !geteuid().is_root() => Err(Skip::Privilege("needs root".to_owned())),
             Self::Feature(feature) => has_feature(backend, feature),

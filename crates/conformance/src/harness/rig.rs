@@ -1,18 +1,21 @@
 //! A rig: a ring that is easy to push to and that never waits for ever.
 //!
 //! What it keeps true: a wait that is not answered panics, after [`PATIENCE`], with what is still out; every
-//! opcode that completes with success is noted for the case that claims to cover it.
+//! opcode that completes with success is noted for the case that claims to cover it. Where waits take no timeout
+//! (before Linux 5.11) it is the ring's descriptor that is waited for, by poll(2).
 #![allow(unsafe_code, reason = "pushes; what is pushed points to memory that is never freed")]
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::c_void;
-use std::os::fd::{AsRawFd, RawFd};
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::time::Duration;
 
-use annulus::abi::{IORING_OP_LINK_TIMEOUT, IORING_OP_TIMEOUT, Probe, ProbeOpFlags, RegisterOp};
+use annulus::abi::{IORING_OP_LINK_TIMEOUT, IORING_OP_TIMEOUT, Probe, ProbeOpFlags, RegisterOp, SetupFlags};
 use annulus::types::{SubmitArgs, Timespec};
 use annulus::{IoUring, cqueue, opcode, squeue};
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 
 use super::{Buffer, Kept, Skip};
@@ -41,13 +44,16 @@ pub(super) fn take_succeeded() -> BTreeSet<u8> {
 pub struct Rig<S: squeue::EntryMarker = squeue::Entry, C: cqueue::EntryMarker = cqueue::Entry> {
     ring: IoUring<S, C>,
     out: BTreeMap<u64, u8>,
+    /// Its waits take a timeout.
+    has_timed_waits: bool,
 }
 
 impl<S: squeue::EntryMarker, C: cqueue::EntryMarker> Rig<S, C> {
     /// A rig around a ring on which nothing is out.
     #[must_use]
-    pub const fn new(ring: IoUring<S, C>) -> Self {
-        Self { ring, out: BTreeMap::new() }
+    pub fn new(ring: IoUring<S, C>) -> Self {
+        let has_timed_waits = ring.params().is_feature_ext_arg();
+        Self { ring, out: BTreeMap::new(), has_timed_waits }
     }
 
     /// The ring.
@@ -112,9 +118,8 @@ impl<S: squeue::EntryMarker, C: cqueue::EntryMarker> Rig<S, C> {
                 return taken;
             }
             let rest = want - taken.len();
-            let second = Timespec::new().sec(1);
-            match self.ring.submitter().submit_with_args(rest.min(1), &SubmitArgs::new().timespec(&second)) {
-                Ok(_) => {}
+            match self.submit_and_wait_a_second(rest.min(1)) {
+                Ok(()) => {}
                 Err(error) if error.raw_os_error() == Some(libc::EINTR) => {}
                 Err(error) if error.raw_os_error() == Some(libc::ETIME) => naps += 1,
                 Err(error) => panic!("the wait is refused: {error}"),
@@ -290,6 +295,30 @@ impl<S: squeue::EntryMarker, C: cqueue::EntryMarker> Rig<S, C> {
         }
     }
 
+    /// Submits, and waits for `want` completions, one or none; `ETIME` if they do not come.
+    fn submit_and_wait_a_second(&mut self, want: usize) -> io::Result<()> {
+        let submitter = self.ring.submitter();
+        if self.has_timed_waits {
+            let second = Timespec::new().sec(1);
+            return submitter.submit_with_args(want, &SubmitArgs::new().timespec(&second)).map(drop);
+        }
+        submitter.submit_and_get_events()?;
+        if want == 0 || !self.ring.completion().is_empty() {
+            return Ok(());
+        }
+        if self.ring.params().setup_flags().contains(SetupFlags::IOPOLL) {
+            // Only who enters finds its completions, and the device sees to it that they come.
+            return self.ring.submitter().submit_and_wait(want).map(drop);
+        }
+        // SAFETY: the ring is open as long as the rig.
+        let ring = unsafe { BorrowedFd::borrow_raw(self.ring.as_raw_fd()) };
+        let second = rustix::event::Timespec { tv_sec: 1, tv_nsec: 0 };
+        match poll(&mut [PollFd::new(&ring, PollFlags::IN)], Some(&second))? {
+            0 => Err(Errno::TIME.into()),
+            _ => Ok(()),
+        }
+    }
+
     fn note(&mut self, cqe: &C) {
         let entry: cqueue::Entry = (*cqe).into();
         let Some(opcode) = self.out.get(&entry.user_data()).copied() else { return };
@@ -326,4 +355,35 @@ pub(super) fn supported_opcodes(ring: &IoUring) -> Vec<u8> {
     let probe = probe.get();
     let named = probe.ops.iter().take(usize::from(probe.ops_len));
     named.filter(|op| op.flags & ProbeOpFlags::SUPPORTED.bits() != 0).map(|op| op.op).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Setup, backends};
+
+    #[test]
+    fn without_timed_waits_the_ring_is_polled_until_a_completion_comes() {
+        for backend in backends() {
+            let Ok(ring) = (backend.open)(&Setup::new(4)) else { continue };
+            let mut rig = Rig::new(ring);
+            rig.has_timed_waits = false;
+            let (reading, writing) =
+                rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).expect("a pipe");
+            let buffer = Buffer::new(8);
+            let fd = annulus::types::Fd(reading.as_raw_fd());
+            rig.push(opcode::Read::new(fd, buffer.ptr(), buffer.len()).build());
+            rig.submit();
+            std::thread::scope(|scope| {
+                scope.spawn(|| {
+                    std::thread::sleep(Duration::from_millis(50));
+                    assert_eq!(rustix::io::write(&writing, b"late"), Ok(4));
+                });
+                assert_eq!(rig.take_one().result(), 4, "{}", backend.name);
+            });
+            rig.nothing_more();
+            let waited = rig.submit_and_wait_a_second(1).map_err(|error| error.raw_os_error());
+            assert_eq!(waited, Err(Some(libc::ETIME)), "{}", backend.name);
+        }
+    }
 }
