@@ -118,8 +118,12 @@ fn transfer(addr: u64, ours: *mut u8, len: usize, direction: Direction) -> Resul
     if usize::try_from(done) == Ok(len) {
         return Ok(());
     }
-    let errno = std::io::Error::last_os_error().raw_os_error().map_or(Errno::FAULT, Errno::from_raw_os_error);
-    if done >= 0 || !matches!(errno, Errno::PERM | Errno::NOSYS | Errno::SRCH) {
+    // A part of it was there, so that no call has failed and errno means nothing.
+    if done >= 0 {
+        return Err(Errno::FAULT);
+    }
+    let errno = std::io::Error::last_os_error().raw_os_error();
+    if !matches!(errno, Some(libc::EPERM | libc::ENOSYS | libc::ESRCH)) {
         return Err(Errno::FAULT);
     }
     match direction {
@@ -162,6 +166,34 @@ mod tests {
             assert_eq!(host.store(span(addr, 4), &[0; 4]), Err(Errno::FAULT), "{addr:#x}");
             assert_eq!(host.load_string(span(addr, 0), 100), Err(Errno::FAULT), "{addr:#x}");
         }
+    }
+
+    #[test]
+    fn memory_of_which_a_part_is_not_there_is_efault_whatever_errno_says() {
+        let host = Host::new().unwrap();
+        let page = page_size();
+        // SAFETY: a new mapping at an address that the system chooses.
+        let start = unsafe {
+            libc::mmap(
+                std::ptr::null_mut(),
+                2 * page,
+                libc::PROT_READ,
+                libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
+                -1,
+                0,
+            )
+        };
+        assert_ne!(start, libc::MAP_FAILED);
+        // SAFETY: the second page of it, which nothing refers to.
+        assert_eq!(unsafe { libc::mprotect(start.byte_add(page), page, libc::PROT_NONE) }, 0);
+        for errno in [0, libc::EPERM] {
+            // SAFETY: the thread's own errno.
+            unsafe { *libc::__errno_location() = errno };
+            let from = span(start as u64 + page as u64 - 8, 16);
+            assert_eq!(host.load(from, &mut [0; 16]), Err(Errno::FAULT), "{errno}");
+        }
+        // SAFETY: the mapping of above.
+        assert_eq!(unsafe { libc::munmap(start, 2 * page) }, 0);
     }
 
     #[test]
