@@ -331,12 +331,14 @@ impl Generator {
             Tweak::ExtraFlags(0x20),
             Tweak::ExtraFlags(0x01),
         ]);
-        // A socket has an opinion on offsets that only a kernel's own reads and writes hear.
-        // For a timeout it is a count.
-        if matches!((tweak, op), (Tweak::Off(_), Op::Read { .. } | Op::Write { .. } | Op::Timeout { .. })) {
-            Tweak::Nothing
-        } else {
-            tweak
+        match (tweak, op) {
+            // A socket has an opinion on offsets that only a kernel's own reads and writes hear.
+            (Tweak::Off(_), Op::Read { .. } | Op::Write { .. }) => Tweak::Nothing,
+            // There it is a count.
+            (Tweak::Off(_), Op::Timeout { .. }) => Tweak::Nothing,
+            // The number of the ring as that of a slot means one thing here and another there.
+            (Tweak::ExtraFlags(_), Op::Message { .. }) => Tweak::Nothing,
+            _ => tweak,
         }
     }
 
