@@ -81,6 +81,10 @@ fn the_program_chooses_and_can_ask() {
 
 #[test]
 fn auto_falls_to_the_engine_where_io_uring_is_refused_and_tells_why() {
+    const NAME: &str = "auto_falls_to_the_engine_where_io_uring_is_refused_and_tells_why";
+    if !is_child() {
+        return assert_passed(&child(NAME, "auto"));
+    }
     for errno in [Errno::PERM, Errno::ACCESS, Errno::NOSYS] {
         let chosen = answering(errno, || use_a_ring(BackendChoice::Auto).chosen().clone());
         assert_eq!(chosen.kind(), BackendKind::Engine, "{errno}");
@@ -245,6 +249,10 @@ fn an_environment_that_names_no_back_end_is_an_error() {
 
 #[test]
 fn a_ring_that_shares_workers_is_of_the_back_end_that_has_them() {
+    const NAME: &str = "a_ring_that_shares_workers_is_of_the_back_end_that_has_them";
+    if !is_child() {
+        return assert_passed(&child(NAME, "auto"));
+    }
     let engine = use_a_ring(BackendChoice::Engine);
     let mut builder = IoUring::builder();
     let sharing: IoUring = builder.setup_attach_wq(engine.as_raw_fd()).try_build(8).unwrap();

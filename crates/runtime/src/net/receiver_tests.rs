@@ -1,7 +1,10 @@
 //! Receiving where the kernel has no buffer ring: the other way, made to be taken here.
 
 use std::net::Ipv4Addr;
+use std::process::Command;
 use std::time::Duration;
+
+use annulus::{BackendChoice, environment};
 
 use crate::executor::Context;
 use crate::net::{TcpListener, TcpStream};
@@ -110,4 +113,16 @@ fn an_error_that_a_dropped_receive_was_told_of_is_told_again_after_its_bytes() {
         assert_eq!(result.unwrap_err().raw_os_error(), Some(libc::ECONNRESET));
     })
     .unwrap();
+}
+
+#[test]
+fn all_of_this_holds_on_the_engine_too() {
+    if environment::backend_choice() == Ok(BackendChoice::Engine) {
+        return;
+    }
+    let mut again = Command::new(std::env::current_exe().unwrap());
+    again.args(["net::receiver::", "--skip", "all_of_this_holds_on_the_engine_too"]);
+    let output = again.env(environment::BACKEND_VARIABLE, "engine").output().unwrap();
+    let (text, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success() && !text.contains(" 0 passed"), "on the engine: {text}{errors}");
 }
