@@ -37,8 +37,14 @@ impl State {
         self.spawn(key, work, run);
     }
 
-    /// Has a worker make the first attempt (`IOSQE_ASYNC`).
+    /// Has a worker make the first attempt (`IOSQE_ASYNC`). From here on it works on its own reference to its file: the program may
+    /// close its descriptor, whose number others may get before the worker comes to it.
     pub(super) fn attempt_on_worker(&mut self, key: Key) {
+        let request = &mut self.requests[key.0 as usize];
+        if let Err(errno) = Self::resolve(request, &self.tables) {
+            let step = request.refuse(&self.env.world, &mut self.tables, errno);
+            return self.carry_on(key, step);
+        }
         // Which file it is decides only the limit that it counts against.
         let lane = if traits_of(self.request(key).opcode).contains(OpTraits::UNBOUND) {
             Lane::Unbounded
@@ -83,8 +89,11 @@ impl State {
         }
     }
 
-    /// Takes the operation out of a request that a worker is about to carry out; nothing if it has ended.
+    /// Takes the operation out of a request that a worker is about to carry out; nothing if it or the ring has ended.
     fn hand_out(&mut self, key: Key, generation: u32) -> Option<(Op, i32)> {
+        if self.closing {
+            return None;
+        }
         let request = self.find_request(key, generation)?;
         let fd = request.file.fd();
         Some((std::mem::replace(&mut request.op, Op::Void), fd))
@@ -168,16 +177,17 @@ fn run(ring: &Arc<Ring>, key: Key, generation: u32, interrupt: &Interrupt) {
 fn attempt(ring: &Arc<Ring>, key: Key, generation: u32, interrupt: &Interrupt) {
     let attempted = {
         let mut state = ring.lock();
-        let State { requests, tables, env, .. } = &mut *state;
+        let State { requests, tables, env, closing, .. } = &mut *state;
         let Some(request) =
             requests.get_mut(key.0 as usize).filter(|request| request.generation == generation)
         else {
             return;
         };
-        match State::resolve(request, tables) {
-            Ok(()) => request.attempt(&env.world, tables, Turn::Worker),
-            Err(errno) => request.refuse(&env.world, tables, errno),
+        if *closing {
+            // A descriptor that it made would be nobody's.
+            return;
         }
+        request.attempt(&env.world, tables, Turn::Worker)
     };
     match attempted {
         // Here is a worker already. Only work that must queue behind other work goes on to the queue.

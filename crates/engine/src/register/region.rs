@@ -11,6 +11,7 @@ use rustix::io::Errno;
 
 use super::call::{Call, Fields};
 use crate::core::State;
+use crate::shared::page_size;
 use crate::world::{Span, World};
 
 /// Where the program maps a region that was allocated for it (`IORING_MAP_OFF_PARAM_REGION`).
@@ -113,7 +114,7 @@ fn create(call: &Call<'_>, desc: &Fields<DESC>) -> Result<(Memory, u64), Errno> 
     if len == 0 || mmap_offset != 0 || id != 0 {
         return Err(Errno::INVAL);
     }
-    let page = rustix::param::page_size() as u64;
+    let page = page_size() as u64;
     if i32::try_from(len / page).is_err() {
         return Err(Errno::TOOBIG);
     }

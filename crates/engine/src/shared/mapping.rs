@@ -144,7 +144,7 @@ fn given(address: u64, len: usize) -> Result<Region, Errno> {
     let len = page_aligned(len);
     let address = usize::try_from(address).map_err(|_| Errno::OVERFLOW)?;
     let start = NonNull::new(std::ptr::with_exposed_provenance_mut::<u8>(address)).ok_or(Errno::FAULT)?;
-    if !address.is_multiple_of(rustix::param::page_size()) {
+    if !address.is_multiple_of(page_size()) {
         return Err(Errno::INVAL);
     }
     address.checked_add(len).ok_or(Errno::OVERFLOW)?;
@@ -185,8 +185,16 @@ fn sealed(len: usize) -> Result<OwnedFd, Errno> {
     Ok(fd)
 }
 
+/// Bytes of a page. Asked of libc, which answers under valgrind(1) too, where rustix, which looks for the auxiliary
+/// vector itself, reads memory that is not there.
+pub(crate) fn page_size() -> usize {
+    // SAFETY: takes a number and returns one.
+    let bytes = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+    usize::try_from(bytes).unwrap_or(4096)
+}
+
 fn page_aligned(len: usize) -> usize {
-    len.next_multiple_of(rustix::param::page_size())
+    len.next_multiple_of(page_size())
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ use annulus_abi::{Params, RingMemory, SetupFlags};
 use rustix::io::Errno;
 
 pub(crate) use annulus_abi::{CqProducer, SqConsumer, SqEntry as Entry};
-pub(crate) use mapping::Mapping;
+pub(crate) use mapping::{Mapping, page_size};
 pub(crate) use resize::resized;
 
 use layout::Layout;

@@ -7,9 +7,9 @@
 use std::ffi::{CString, c_void};
 
 use rustix::io::Errno;
-use rustix::param::page_size;
 
 use super::Host;
+use crate::shared::page_size;
 use crate::world::{Memory, Span};
 
 /// No object lies below.
