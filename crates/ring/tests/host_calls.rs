@@ -131,7 +131,9 @@ fn forbid_io_uring() {
     let mode = libc::SECCOMP_MODE_FILTER;
     // SAFETY: `filter` and its program are there for the call, which copies them.
     assert_eq!(unsafe { libc::prctl(libc::PR_SET_SECCOMP, mode, &raw const filter) }, 0);
-    let refused = IoUring::new(2).err().and_then(|error| error.raw_os_error());
+    let mut kernel = IoUring::<squeue::Entry>::builder();
+    let refused = kernel.backend(annulus::BackendChoice::Kernel).build(2).err();
+    let refused = refused.and_then(|error| error.raw_os_error());
     assert_eq!(refused, Some(libc::EPERM), "nothing can slip past the host");
 }
 
