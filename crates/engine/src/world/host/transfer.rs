@@ -45,6 +45,8 @@ impl Transfer for Host {
         with_vectors(memory, |vectors| {
             let (list, count) = (vectors.as_ptr(), vectors.len());
             let call = |flags: u32| {
+                // As wide as the register that it is passed in, all of it.
+                let flags = flags as usize;
                 // SAFETY: the list lives for the call; the kernel checks the addresses in it, for which the
                 // submission vouched.
                 let moved = unsafe { libc::syscall(number, fd, list, count, low, high, flags) };
