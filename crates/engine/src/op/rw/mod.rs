@@ -142,6 +142,7 @@ impl ReadWrite {
                         return tried;
                     }
                 }
+                Err(Errno::SPIPE) if self.is_off_place(&**cx.world, cx.fd) => return self.over(Errno::SPIPE),
                 Err(errno) => {
                     if let Some(tried) = self.failed(errno) {
                         return tried;
@@ -149,6 +150,11 @@ impl ReadWrite {
                 }
             }
         }
+    }
+
+    /// Whether the entry names an offset of a socket, which has none. (Pipes and the like do not look at it.)
+    fn is_off_place(&self, world: &dyn World, fd: RawFd) -> bool {
+        !matches!(self.offset, 0 | CURRENT) && world.kind(fd) == Ok(FileKind::Socket)
     }
 
     /// Leaves direct I/O to a worker, as its device would be waited for.
@@ -466,7 +472,9 @@ impl Operation for ReadWrite {
             }
             match world.transfer(self.direction, fd, &memory, self.position(), self.flags) {
                 Err(Errno::INTR) => {}
-                Err(Errno::SPIPE) if !self.is_stream => self.is_stream = true,
+                Err(Errno::SPIPE) if !self.is_stream && !self.is_off_place(world, fd) => {
+                    self.is_stream = true
+                }
                 moved => break moved,
             }
         };

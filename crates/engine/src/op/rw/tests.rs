@@ -146,6 +146,16 @@ fn lists_that_cannot_be_are_refused() {
 }
 
 #[test]
+fn a_socket_has_no_offset_but_the_first() {
+    let (mut stand, mut into) = (Stand::new(), [0; 4]);
+    let (here, mut there) = std::os::unix::net::UnixStream::pair().expect("a pair");
+    there.write_all(b"ringring").expect("room");
+    assert_eq!(stand.result(&read(&here, &mut into, 4)), failed(Errno::SPIPE));
+    assert_eq!(stand.result(&read(&here, &mut into, 0)), 4);
+    assert_eq!(&into, b"ring");
+}
+
+#[test]
 fn an_empty_pipe_is_waited_for_whatever_its_offset() {
     let (mut stand, (reader, writer), mut into) = (Stand::new(), pipe(), [0; 8]);
     for offset in [0, 5, u64::MAX] {

@@ -184,11 +184,15 @@ mod tests {
             )
         };
         assert_ne!(start, libc::MAP_FAILED);
+        // SAFETY: inside the mapping.
+        let second = unsafe { start.byte_add(page) };
         // SAFETY: the second page of it, which nothing refers to.
-        assert_eq!(unsafe { libc::mprotect(start.byte_add(page), page, libc::PROT_NONE) }, 0);
+        assert_eq!(unsafe { libc::mprotect(second, page, libc::PROT_NONE) }, 0);
         for errno in [0, libc::EPERM] {
+            // SAFETY: takes nothing; gives the place of the thread's own errno.
+            let place = unsafe { libc::__errno_location() };
             // SAFETY: the thread's own errno.
-            unsafe { *libc::__errno_location() = errno };
+            unsafe { *place = errno };
             let from = span(start as u64 + page as u64 - 8, 16);
             assert_eq!(host.load(from, &mut [0; 16]), Err(Errno::FAULT), "{errno}");
         }
