@@ -63,7 +63,8 @@
 //! # What is different from the kernel
 //!
 //! - **Descriptors.** A request that waits holds its file by a duplicate of the descriptor, which counts towards `RLIMIT_NOFILE`: without
-//!   one left it ends with `EMFILE`. Registered files are held once.
+//!   one left it ends with `EMFILE`. Registered files are held once. The engine's own descriptors are numbers of the process too: a
+//!   program that closes numbers that it was never given (close_range(2) over all) closes them, and its rings with them.
 //! - **The ring's descriptor** is an epoll(7) set that is readable while completions wait; it can be polled and put into other
 //!   sets, and nothing else. It is of no use to another process. A forked child inherits no threads: the ring remains its parent's.
 //!   Between the program's taking of the last completion and its next enter it may still be readable, unless the program's side

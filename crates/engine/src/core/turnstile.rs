@@ -252,9 +252,10 @@ pub(super) fn attend<H: House>(house: &H) {
 fn serve<'a, H: House>(house: &'a H, mut state: H::Guard<'a>) -> H::Guard<'a> {
     let (timeout, wakes_at) = house.time_left(&state);
     H::turnstile(&mut state).lead(Leader::Background, wakes_at);
-    // Nothing interrupts it but a wake.
-    let (mut state, heard, _) = house.listen(state, timeout, None);
+    let (mut state, heard, waited) = house.listen(state, timeout, None);
     let turnstile = H::turnstile(&mut state);
+    // A world that cannot be waited in any more (the program has closed its descriptor) must not be asked without end.
+    turnstile.leaving |= waited.is_err_and(|errno| errno != Errno::INTR);
     turnstile.leader = Leader::Nobody;
     turnstile.sent_away = false;
     H::hear(&mut state, heard);
