@@ -181,3 +181,17 @@ fn a_descriptor_can_be_taken_out_when_nothing_is_in_flight() {
 fn all_of_this_holds_on_the_engine_too() {
     common::again_on_the_engine("all_of_this_holds_on_the_engine_too");
 }
+
+#[test]
+fn an_array_is_written_and_read_into_and_comes_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("array");
+    run(async {
+        let file = OpenOptions::new().read(true).write(true).create_new(true).open(&path).await.unwrap();
+        let (written, array) = file.write_at([1_u8, 2, 3, 4], 0).await;
+        assert_eq!((written.unwrap(), array), (4, [1, 2, 3, 4]));
+        let (read, array) = file.read_at([0_u8; 6].slice(1..), 0).await;
+        assert_eq!((read.unwrap(), array.into_inner()), (4, [0, 1, 2, 3, 4, 0]));
+    })
+    .unwrap();
+}

@@ -4,11 +4,13 @@
 //! the `bytes` crate; parts of buffers and the pool of receive buffers stand beside it.
 #![allow(unsafe_code, reason = "the traits promise what entries rest on")]
 
+mod held;
 mod pool;
 mod slice;
 
 use std::ops::RangeBounds;
 
+pub(crate) use held::Held;
 pub(crate) use pool::Pool;
 pub use pool::PooledBuf;
 pub use slice::Slice;
@@ -20,11 +22,15 @@ pub type BufResult<T, B> = (std::io::Result<T>, B);
 ///
 /// # Safety
 ///
-/// The address of [`as_stable_ptr`](Self::as_stable_ptr) stays the same while the value is only moved, and
-/// [`filled`](Self::filled) bytes from there on are initialised and are neither changed nor freed before the
-/// value is used through `&mut` or dropped.
+/// The address of [`as_stable_ptr`](Self::as_stable_ptr) stays the same while the value is only moved (where
+/// [`STABLE`](Self::STABLE) is `false`: while it is not even moved), and [`filled`](Self::filled) bytes from there on are
+/// initialised and are neither changed nor freed before the value is used through `&mut` or dropped.
 #[allow(clippy::missing_safety_doc, reason = "stated above; clippy looks for it on the trait and finds it")]
 pub unsafe trait IoBuf: 'static {
+    /// Whether the bytes keep their address when the value is moved, as those on the heap do. An operation puts a
+    /// buffer that is not stable (an array) on the heap for the time that it takes.
+    const STABLE: bool = true;
+
     /// Where the bytes lie.
     fn as_stable_ptr(&self) -> *const u8;
 
@@ -160,6 +166,32 @@ unsafe impl<const N: usize> IoBuf for Box<[u8; N]> {
 
 // SAFETY: as above; all of it is initialised always.
 unsafe impl<const N: usize> IoBufMut for Box<[u8; N]> {
+    fn as_stable_mut_ptr(&mut self) -> *mut u8 {
+        self.as_mut_ptr()
+    }
+
+    fn capacity(&self) -> usize {
+        N
+    }
+
+    unsafe fn set_filled(&mut self, _len: usize) {}
+}
+
+// SAFETY: inside of the value, so they stay where they are as long as it does.
+unsafe impl<const N: usize> IoBuf for [u8; N] {
+    const STABLE: bool = false;
+
+    fn as_stable_ptr(&self) -> *const u8 {
+        self.as_ptr()
+    }
+
+    fn filled(&self) -> usize {
+        N
+    }
+}
+
+// SAFETY: as above; all of it is initialised always.
+unsafe impl<const N: usize> IoBufMut for [u8; N] {
     fn as_stable_mut_ptr(&mut self) -> *mut u8 {
         self.as_mut_ptr()
     }

@@ -49,6 +49,8 @@ impl<B: IoBuf> Slice<B> {
 
 // SAFETY: an address inside a buffer that keeps its address.
 unsafe impl<B: IoBuf> IoBuf for Slice<B> {
+    const STABLE: bool = B::STABLE;
+
     fn as_stable_ptr(&self) -> *const u8 {
         self.buf.as_stable_ptr().wrapping_add(self.begin)
     }

@@ -13,7 +13,7 @@ use rustix::io::{Errno, fcntl_dupfd_cloexec};
 
 use super::task::TaskWaker;
 use crate::driver::Op;
-use crate::driver::op::transfer::Read;
+use crate::driver::op::rw::Read;
 use crate::fd::SharedFd;
 
 /// The part of an executor that other threads reach.
@@ -102,7 +102,7 @@ pub(super) async fn listen(bell: OwnedFd) {
     let fd = SharedFd::new(bell);
     let mut counter = Box::new([0; 8]);
     loop {
-        let (result, back) = Op::new(Read { fd: fd.clone(), buf: counter, offset: u64::MAX }).await;
+        let (result, back) = Op::new(Read::new(fd.clone(), counter, u64::MAX)).await;
         counter = back;
         if let Err(error) = result {
             tracing::warn!(%error, "the eventfd for wake-ups of other threads could not be read");

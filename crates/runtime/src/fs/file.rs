@@ -8,7 +8,7 @@ use crate::buf::{BufResult, IoBuf, IoBufMut};
 use crate::driver::Op;
 use crate::driver::op::file::Fsync;
 use crate::driver::op::path::{Base, Statx};
-use crate::driver::op::transfer::{Read, Write};
+use crate::driver::op::rw::{Read, Write};
 use crate::fd::SharedFd;
 
 /// The offset that stands for the file's own position.
@@ -53,7 +53,7 @@ impl File {
     ///
     /// Those of pread(2); `EBUSY` if too many operations are in flight.
     pub async fn read_at<B: IoBufMut>(&self, buf: B, offset: u64) -> BufResult<usize, B> {
-        Op::new(Read { fd: self.0.clone(), buf, offset }).await
+        Op::new(Read::new(self.0.clone(), buf, offset)).await
     }
 
     /// Reads at the file's own position, and moves it; also from a pipe, a terminal, a device. Dropped in
@@ -103,7 +103,7 @@ impl File {
     ///
     /// Those of pwrite(2); `EBUSY` if too many operations are in flight.
     pub async fn write_at<B: IoBuf>(&self, buf: B, offset: u64) -> BufResult<usize, B> {
-        Op::new(Write { fd: self.0.clone(), buf, offset }).await
+        Op::new(Write::new(self.0.clone(), buf, offset)).await
     }
 
     /// Writes the whole buffer.

@@ -13,7 +13,7 @@ use annulus::BufRing;
 use super::inbound::Inbound;
 use crate::buf::{Pool, PooledBuf};
 use crate::driver::op::file::Poll as PollFd;
-use crate::driver::op::transfer::{Recv, RecvMulti};
+use crate::driver::op::message::{Recv, RecvMulti};
 use crate::driver::{Completion, Flow, Op};
 use crate::executor::Context as Executor;
 use crate::fd::SharedFd;
@@ -97,7 +97,7 @@ impl Receiver {
                 continue;
             };
             let (fd, inbound) = (self.fd.clone(), self.inbound.clone());
-            let (received, buf) = Op::new(Recv { fd, inbound, buf, flags: libc::MSG_DONTWAIT }).await;
+            let (received, buf) = Op::new(Recv::new(fd, inbound, buf, libc::MSG_DONTWAIT)).await;
             match received {
                 Ok(0) => return Ok(None),
                 Ok(_) => return Ok(Some(pool.lend(buf))),

@@ -13,8 +13,8 @@ use super::receiver::Receiver;
 use crate::buf::{BufResult, IoBuf, IoBufMut, fill};
 use crate::driver::Op;
 use crate::driver::op::file::Poll as PollFd;
+use crate::driver::op::message::{Recv, Send, SendMsg};
 use crate::driver::op::socket::{Connect, Shutdown, Unsent};
-use crate::driver::op::transfer::{Recv, Send, SendMsg};
 use crate::fd::SharedFd;
 
 /// A TCP connection. Closed through the ring when it and everything in flight on it are gone.
@@ -59,7 +59,7 @@ impl TcpStream {
             }
         }
         let (fd, inbound) = (self.fd.clone(), self.inbound.clone());
-        Op::new(Recv { fd, inbound, buf, flags: 0 }).await
+        Op::new(Recv::new(fd, inbound, buf, 0)).await
     }
 
     /// Receives as many bytes as the buffer holds: `vec![0; n]` is filled as a whole, as by
@@ -98,7 +98,7 @@ impl TcpStream {
     /// Those of send(2), `EPIPE` and `ECONNRESET` above all (never a signal); `EBUSY` if too many operations are in
     /// flight.
     pub async fn send<B: IoBuf>(&self, buf: B) -> BufResult<usize, B> {
-        Op::new(Send { fd: self.fd.clone(), buf, flags: libc::MSG_NOSIGNAL }).await
+        Op::new(Send::new(self.fd.clone(), buf, libc::MSG_NOSIGNAL)).await
     }
 
     /// Sends the whole buffer. If the future is dropped, an unknown part of it has been sent.
@@ -112,7 +112,7 @@ impl TcpStream {
         let mut done = 0;
         while done < buf.filled() {
             let part = buf.slice(done..);
-            let (sent, part) = Op::new(Send { fd: self.fd.clone(), buf: part, flags }).await;
+            let (sent, part) = Op::new(Send::new(self.fd.clone(), part, flags)).await;
             buf = part.into_inner();
             match sent {
                 Ok(0) => return (Err(io::ErrorKind::WriteZero.into()), buf),

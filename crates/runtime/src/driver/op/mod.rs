@@ -5,9 +5,10 @@
 #![allow(unsafe_code, reason = "submits what it owns")]
 
 pub(crate) mod file;
+pub(crate) mod message;
 pub(crate) mod path;
+pub(crate) mod rw;
 pub(crate) mod socket;
-pub(crate) mod transfer;
 
 use std::io;
 use std::pin::Pin;
@@ -17,6 +18,7 @@ use std::task::{Context, Poll};
 use super::Driver;
 use super::leftover::{Late, Operation};
 use super::table::{Completion, Key};
+use crate::buf::{BufResult, IoBufMut};
 
 /// An operation as a future.
 #[must_use = "an operation is submitted when it is awaited"]
@@ -94,4 +96,22 @@ pub(crate) fn number(completion: Completion) -> io::Result<usize> {
 /// The result of an operation that yields nothing.
 pub(crate) fn nothing(completion: Completion) -> io::Result<()> {
     number(completion).map(drop)
+}
+
+/// The most that one call moves (`MAX_RW_COUNT` of the kernel with pages of 4 KiB).
+const MOST: usize = 0x7fff_f000;
+
+/// The length of a buffer as an entry takes it; what is longer is moved in parts, as by read(2).
+fn length(len: usize) -> u32 {
+    u32::try_from(len.min(MOST)).unwrap_or(u32::MAX)
+}
+
+/// Marks what was received as the buffer's contents.
+fn filled<B: IoBufMut>(completion: Completion, mut buf: B) -> BufResult<usize, B> {
+    let result = number(completion);
+    if let Ok(n) = result {
+        // SAFETY: the kernel has written `n` bytes from the start of the buffer on.
+        unsafe { buf.set_filled(n) };
+    }
+    (result, buf)
 }

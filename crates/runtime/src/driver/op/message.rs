@@ -1,4 +1,4 @@
-//! Operations that move bytes between a descriptor and a buffer: read, write, receive, send.
+//! Operations that move bytes between a socket and buffers: receive, send.
 #![allow(unsafe_code, reason = "names buffers that the operations own")]
 
 use std::io;
@@ -6,83 +6,27 @@ use std::rc::Rc;
 
 use annulus::{BufRing, opcode, squeue};
 
-use super::number;
-use crate::buf::{BufResult, IoBuf, IoBufMut, Pool};
+use super::{filled, length, number};
+use crate::buf::{BufResult, Held, IoBuf, IoBufMut, Pool};
 use crate::driver::{Completion, Operation};
 use crate::fd::SharedFd;
 use crate::net::inbound::Inbound;
 
-/// The most that one call moves (`MAX_RW_COUNT` of the kernel with pages of 4 KiB).
-const MOST: usize = 0x7fff_f000;
-
-/// The length of a buffer as an entry takes it; what is longer is moved in parts, as by read(2).
-fn length(len: usize) -> u32 {
-    u32::try_from(len.min(MOST)).unwrap_or(u32::MAX)
-}
-
-/// Marks what was received as the buffer's contents.
-fn filled<B: IoBufMut>(completion: Completion, mut buf: B) -> BufResult<usize, B> {
-    let result = number(completion);
-    if let Ok(n) = result {
-        // SAFETY: the kernel has written `n` bytes from the start of the buffer on.
-        unsafe { buf.set_filled(n) };
-    }
-    (result, buf)
-}
-
-/// read(2) or pread(2).
-pub(crate) struct Read<B> {
-    pub(crate) fd: SharedFd,
-    pub(crate) buf: B,
-    /// Where in the file; `u64::MAX` is the file's own position, and right for what has none.
-    pub(crate) offset: u64,
-}
-
-// SAFETY: the buffer keeps its address (`IoBuf`), the share keeps the descriptor open.
-unsafe impl<B: IoBufMut> Operation for Read<B> {
-    type Output = BufResult<usize, B>;
-
-    fn entry(&mut self) -> squeue::Entry {
-        let (start, len) = (self.buf.as_stable_mut_ptr(), length(self.buf.capacity()));
-        opcode::Read::new(self.fd.target(), start, len).offset(self.offset).build()
-    }
-
-    fn complete(self, completion: Completion) -> Self::Output {
-        filled(completion, self.buf)
-    }
-}
-
-/// write(2) or pwrite(2).
-pub(crate) struct Write<B> {
-    pub(crate) fd: SharedFd,
-    pub(crate) buf: B,
-    /// As in [`Read`].
-    pub(crate) offset: u64,
-}
-
-// SAFETY: as for `Read`.
-unsafe impl<B: IoBuf> Operation for Write<B> {
-    type Output = BufResult<usize, B>;
-
-    fn entry(&mut self) -> squeue::Entry {
-        let (start, len) = (self.buf.as_stable_ptr(), length(self.buf.filled()));
-        opcode::Write::new(self.fd.target(), start, len).offset(self.offset).build()
-    }
-
-    fn complete(self, completion: Completion) -> Self::Output {
-        (number(completion), self.buf)
-    }
-}
-
 /// recv(2). What a dropped one still receives is kept for the next receive of the stream.
 pub(crate) struct Recv<B> {
-    pub(crate) fd: SharedFd,
-    pub(crate) inbound: Rc<Inbound>,
-    pub(crate) buf: B,
-    pub(crate) flags: i32,
+    fd: SharedFd,
+    inbound: Rc<Inbound>,
+    buf: Held<B>,
+    flags: i32,
 }
 
-// SAFETY: as for `Read`.
+impl<B: IoBufMut> Recv<B> {
+    pub(crate) fn new(fd: SharedFd, inbound: Rc<Inbound>, buf: B, flags: i32) -> Self {
+        Self { fd, inbound, buf: Held::new(buf), flags }
+    }
+}
+
+// SAFETY: the buffer keeps its address (`Held`), the share keeps the descriptor open.
 unsafe impl<B: IoBufMut> Operation for Recv<B> {
     type Output = BufResult<usize, B>;
 
@@ -92,7 +36,7 @@ unsafe impl<B: IoBufMut> Operation for Recv<B> {
     }
 
     fn complete(self, completion: Completion) -> Self::Output {
-        filled(completion, self.buf)
+        filled(completion, self.buf.into_inner())
     }
 
     fn abandoned(&mut self) {
@@ -153,12 +97,18 @@ unsafe impl Operation for RecvMulti {
 
 /// send(2).
 pub(crate) struct Send<B> {
-    pub(crate) fd: SharedFd,
-    pub(crate) buf: B,
-    pub(crate) flags: i32,
+    fd: SharedFd,
+    buf: Held<B>,
+    flags: i32,
 }
 
-// SAFETY: as for `Read`.
+impl<B: IoBuf> Send<B> {
+    pub(crate) fn new(fd: SharedFd, buf: B, flags: i32) -> Self {
+        Self { fd, buf: Held::new(buf), flags }
+    }
+}
+
+// SAFETY: as for `Recv`.
 unsafe impl<B: IoBuf> Operation for Send<B> {
     type Output = BufResult<usize, B>;
 
@@ -168,14 +118,14 @@ unsafe impl<B: IoBuf> Operation for Send<B> {
     }
 
     fn complete(self, completion: Completion) -> Self::Output {
-        (number(completion), self.buf)
+        (number(completion), self.buf.into_inner())
     }
 }
 
 /// sendmsg(2) of several buffers in a row.
 pub(crate) struct SendMsg<B> {
     fd: SharedFd,
-    bufs: Vec<B>,
+    bufs: Vec<Held<B>>,
     flags: i32,
     /// Points to `iovecs`, which points to `bufs`; all on the heap, so that moving this changes nothing.
     header: Box<libc::msghdr>,
@@ -185,6 +135,7 @@ pub(crate) struct SendMsg<B> {
 impl<B: IoBuf> SendMsg<B> {
     /// Sends the buffers in order, without the first `skip` bytes.
     pub(crate) fn new(fd: SharedFd, bufs: Vec<B>, skip: usize, flags: i32) -> Self {
+        let bufs = bufs.into_iter().map(Held::new).collect();
         // SAFETY: a header of zeros has no name, no buffers, no control data.
         let header = Box::new(unsafe { std::mem::zeroed::<libc::msghdr>() });
         let mut op = Self { fd, bufs, flags, header, iovecs: Vec::new() };
@@ -207,7 +158,7 @@ impl<B: IoBuf> SendMsg<B> {
     }
 }
 
-// SAFETY: the buffers keep their addresses (`IoBuf`), the header and the vectors are on the heap and
+// SAFETY: the buffers keep their addresses (`Held`), the header and the vectors are on the heap and
 // never touched again.
 unsafe impl<B: IoBuf> Operation for SendMsg<B> {
     type Output = (io::Result<usize>, Vec<B>);
@@ -218,6 +169,6 @@ unsafe impl<B: IoBuf> Operation for SendMsg<B> {
     }
 
     fn complete(self, completion: Completion) -> Self::Output {
-        (number(completion), self.bufs)
+        (number(completion), self.bufs.into_iter().map(Held::into_inner).collect())
     }
 }
