@@ -132,7 +132,7 @@ async fn demo(arguments: &Arguments, signals: &mut Signals) -> Outcome {
     say(format_args!("annulus paints a demo album in {} ...", album.path().display()));
     let folder = album.path().to_owned();
     let options = AlbumOptions { shrink: arguments.demo_shrink.get(), ..AlbumOptions::default() };
-    let mut painting = Box::pin(rt::unblock(move || write_album(&folder, &options)));
+    let mut painting = Box::pin(rt::spawn_blocking(move || write_album(&folder, &options)));
     let outcome = match rt::select(&mut painting, signals.next()).await {
         Either::Left(painted) => {
             painted??;

@@ -29,7 +29,7 @@ const IDLE: Duration = Duration::from_secs(10);
 ///
 /// ```
 /// annulus_rt::run(async {
-///     let sum = annulus_rt::unblock(|| (1..=1_000_u64).sum::<u64>()).await;
+///     let sum = annulus_rt::spawn_blocking(|| (1..=1_000_u64).sum::<u64>()).await;
 ///     assert_eq!(sum.unwrap(), 500_500);
 /// })?;
 /// # Ok::<(), annulus_rt::Error>(())
@@ -38,7 +38,7 @@ const IDLE: Duration = Duration::from_secs(10);
 /// # Panics
 ///
 /// Outside of a runtime.
-pub fn unblock<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Unblock<T> {
+pub fn spawn_blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> BlockingHandle<T> {
     let shared = Arc::new(Mutex::new(Shared { state: State::Waiting(None) }));
     let promise = Promise(shared.clone());
     let job: Job = Box::new(move || {
@@ -52,14 +52,14 @@ pub fn unblock<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> 
         finish(&shared, Err(JoinError::Refused));
         drop(job);
     }
-    Unblock { shared }
+    BlockingHandle { shared }
 }
 
-/// The future of [`unblock`]. [`JoinError::Panicked`] if the closure panicked, [`JoinError::Refused`] if too much
+/// The future of [`spawn_blocking`]. [`JoinError::Panicked`] if the closure panicked, [`JoinError::Refused`] if too much
 /// waits already ([`Builder::blocking`](crate::Builder::blocking)) or no thread can be started,
 /// [`JoinError::Aborted`] if the runtime ended first.
 #[must_use = "the result of the closure is lost unless this is awaited"]
-pub struct Unblock<T> {
+pub struct BlockingHandle<T> {
     shared: Arc<Mutex<Shared<T>>>,
 }
 
@@ -112,7 +112,7 @@ impl<T> Drop for Promise<T> {
     }
 }
 
-impl<T> Future for Unblock<T> {
+impl<T> Future for BlockingHandle<T> {
     type Output = Result<T, JoinError>;
 
     /// # Panics
@@ -131,15 +131,15 @@ impl<T> Future for Unblock<T> {
             }
             State::Taken => {
                 drop(shared);
-                panic!("an unblocked closure was polled after it had yielded")
+                panic!("blocking work was polled after it had yielded")
             }
         }
     }
 }
 
-impl<T> Debug for Unblock<T> {
+impl<T> Debug for BlockingHandle<T> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Unblock").finish_non_exhaustive()
+        f.debug_struct("BlockingHandle").finish_non_exhaustive()
     }
 }
 

@@ -121,7 +121,7 @@ impl Builder {
         self
     }
 
-    /// The pool for [`unblock`](crate::unblock): how many threads, and how much work may wait for one. All
+    /// The pool for [`spawn_blocking`](crate::spawn_blocking): how many threads, and how much work may wait for one. All
     /// shards of a run share it. Default 4 and 1,024.
     #[must_use]
     pub const fn blocking(mut self, threads: usize, queue: usize) -> Self {

@@ -81,7 +81,7 @@ mod shards;
 mod spawn;
 
 pub use annulus::{BackendChoice, BackendKind, Chosen};
-pub use blocking::{Unblock, unblock};
+pub use blocking::{BlockingHandle, spawn_blocking};
 pub use builder::Builder;
 pub use error::Error;
 pub use executor::task::{JoinError, JoinHandle};

@@ -8,7 +8,7 @@ use std::os::fd::AsRawFd as _;
 use std::time::Duration;
 
 use annulus_rt::time::timeout;
-use annulus_rt::{Error, Shards, run, unblock};
+use annulus_rt::{Error, Shards, run, spawn_blocking};
 use common::{alone, on_the_engine};
 use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -34,7 +34,7 @@ fn too_few<T>(attempt: impl Fn() -> Result<T, Error>) -> (u64, T) {
 #[test]
 fn a_run_that_begins_hears_what_other_threads_wake() {
     alone("a_run_that_begins_hears_what_other_threads_wake", || {
-        let (refused, heard) = too_few(|| run(async { timeout(PATIENCE, unblock(|| 7)).await }));
+        let (refused, heard) = too_few(|| run(async { timeout(PATIENCE, spawn_blocking(|| 7)).await }));
         assert_eq!(heard.expect("the wake-up comes").unwrap(), 7);
         assert!(refused == 3 || on_the_engine(), "{refused}: the ring, its eventfd twice");
     });
@@ -43,7 +43,7 @@ fn a_run_that_begins_hears_what_other_threads_wake() {
 #[test]
 fn shards_that_begin_hear_what_other_threads_wake() {
     alone("shards_that_begin_hear_what_other_threads_wake", || {
-        let attempt = |shard| timeout(PATIENCE, unblock(move || shard));
+        let attempt = |shard| timeout(PATIENCE, spawn_blocking(move || shard));
         let (refused, heard) = too_few(|| Shards::new(2).run(attempt));
         for (shard, outcome) in heard.into_iter().enumerate() {
             assert_eq!(outcome.expect("the wake-up comes").unwrap(), shard);

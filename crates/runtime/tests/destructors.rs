@@ -11,7 +11,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use annulus_rt::time::{sleep, timeout};
-use annulus_rt::{Builder, JoinError, run, spawn, unblock, yield_now};
+use annulus_rt::{Builder, JoinError, run, spawn, spawn_blocking, yield_now};
 
 /// An output that panics when it is dropped.
 struct Bomb;
@@ -60,7 +60,7 @@ fn a_result_of_blocking_work_that_panics_when_it_is_dropped_costs_no_thread() {
     let output = builder.run(async {
         let (started, has_started) = mpsc::channel();
         let (go, gone) = mpsc::channel::<()>();
-        let unwanted = unblock(move || {
+        let unwanted = spawn_blocking(move || {
             started.send(()).unwrap();
             gone.recv().unwrap();
             Bomb
@@ -68,7 +68,7 @@ fn a_result_of_blocking_work_that_panics_when_it_is_dropped_costs_no_thread() {
         has_started.recv().unwrap();
         drop(unwanted);
         go.send(()).unwrap();
-        timeout(Duration::from_secs(20), unblock(|| 7)).await
+        timeout(Duration::from_secs(20), spawn_blocking(|| 7)).await
     });
     assert_eq!(output.unwrap().unwrap().unwrap(), 7);
 }
@@ -78,13 +78,13 @@ fn blocking_work_that_did_not_come_to_run_says_so_after_the_run() {
     let (go, gone) = mpsc::channel::<()>();
     let waiting = Builder::new().blocking(1, 8).run(async {
         let (started, has_started) = mpsc::channel();
-        drop(unblock(|| ()));
-        let first = unblock(move || {
+        drop(spawn_blocking(|| ()));
+        let first = spawn_blocking(move || {
             started.send(()).unwrap();
             gone.recv()
         });
         has_started.recv().unwrap();
-        (first, unblock(|| 7))
+        (first, spawn_blocking(|| 7))
     });
     let (first, second) = waiting.unwrap();
     let mut cx = Context::from_waker(Waker::noop());

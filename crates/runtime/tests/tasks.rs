@@ -12,7 +12,7 @@ use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
 use annulus_rt::time::{sleep, sleep_until, timeout};
-use annulus_rt::{Builder, JoinError, counters, run, spawn, try_spawn, unblock, yield_now};
+use annulus_rt::{Builder, JoinError, counters, run, spawn, spawn_blocking, try_spawn, yield_now};
 
 /// Counts how often it was dropped.
 #[derive(Clone, Default)]
@@ -245,9 +245,9 @@ fn blocking_work_runs_elsewhere_and_comes_back() {
     builder
         .run(async {
             let here = std::thread::current().id();
-            let there = unblock(|| std::thread::current().id()).await.unwrap();
+            let there = spawn_blocking(|| std::thread::current().id()).await.unwrap();
             assert_ne!(here, there);
-            let error = unblock(|| panic!("there")).await.unwrap_err();
+            let error = spawn_blocking(|| panic!("there")).await.unwrap_err();
             assert_eq!(error.panic_message(), Some("there"));
 
             // Two run, four wait, the next is refused.
@@ -256,7 +256,7 @@ fn blocking_work_runs_elsewhere_and_comes_back() {
             let running: Vec<_> = (0..2)
                 .map(|_| {
                     let (gate, started) = (gate.clone(), started.clone());
-                    unblock(move || {
+                    spawn_blocking(move || {
                         started.fetch_add(1, Ordering::SeqCst);
                         gate.wait()
                     })
@@ -265,8 +265,8 @@ fn blocking_work_runs_elsewhere_and_comes_back() {
             while started.load(Ordering::SeqCst) < 2 {
                 sleep(Duration::from_millis(1)).await;
             }
-            let mut all: Vec<_> = (0..4_u32).map(|at| unblock(move || at)).collect();
-            let refused = unblock(|| 9).await;
+            let mut all: Vec<_> = (0..4_u32).map(|at| spawn_blocking(move || at)).collect();
+            let refused = spawn_blocking(|| 9).await;
             assert!(matches!(refused, Err(JoinError::Refused)), "{refused:?}");
             gate.wait();
             for work in running {

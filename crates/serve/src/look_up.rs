@@ -116,7 +116,7 @@ impl Shard {
         }
         let (root, path) = (Arc::clone(&self.parts.root), path.to_owned());
         let (visible, beneath) = (self.parts.visible, self.parts.beneath);
-        let page = annulus_rt::unblock(move || {
+        let page = annulus_rt::spawn_blocking(move || {
             let folder = folder::read(root.as_fd(), &path, visible, beneath, MOST_ENTRIES)?;
             let shown: &[u8] = if path == b"." { b"" } else { &path };
             let page = if folder.cut_short { listing::page_cut_short } else { listing::page };

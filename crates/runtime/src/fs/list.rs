@@ -49,7 +49,7 @@ pub async fn read_dir(path: impl AsRef<Path>) -> io::Result<Vec<DirEntry>> {
 }
 
 pub(super) async fn list(fd: OwnedFd) -> io::Result<Vec<DirEntry>> {
-    match crate::unblock(move || entries(&fd)).await {
+    match crate::spawn_blocking(move || entries(&fd)).await {
         Ok(entries) => entries,
         Err(crate::JoinError::Refused) => Err(io::Error::from_raw_os_error(libc::EAGAIN)),
         Err(error) => Err(error.into()),

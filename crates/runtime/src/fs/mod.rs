@@ -1,7 +1,7 @@
 //! Files through the ring: open, read, write, ask about, sync, close; and directories.
 //!
 //! io_uring cannot list a directory, so [`read_dir`] does that on a helper thread (see
-//! [`unblock`](crate::unblock)).
+//! [`spawn_blocking`](crate::spawn_blocking)).
 
 mod dir;
 mod file;
