@@ -76,15 +76,16 @@ pub(super) fn wake(target: &Target, count: i32, mask: u32) -> Result<u32, Errno>
     result(unsafe { libc::syscall(libc::SYS_futex, target.pointer(), operation, count, none, nowhere, mask) })
 }
 
-/// Waits until one of them is woken, and says which.
+/// Waits until one of them is woken, and says which. `list` is room for as many.
 ///
 /// # Errors
 ///
 /// `EAGAIN`: one holds another value. `EINTR`, `EINVAL`, `EFAULT`; `ENOSYS` for several where there is no such call.
-pub(super) fn wait(targets: &[Target], mask: u32) -> Result<u32, Errno> {
+pub(super) fn wait(targets: &[Target], mask: u32, list: &mut Vec<FutexWaitv>) -> Result<u32, Errno> {
     let none = std::ptr::null::<libc::timespec>();
     let [target] = targets else {
-        let list: Vec<FutexWaitv> = targets.iter().map(Target::element).collect();
+        list.clear();
+        list.extend(targets.iter().map(Target::element));
         let (flags, clock) = (0, libc::CLOCK_MONOTONIC);
         // SAFETY: the list lives for the call; the addresses in it are checked by the kernel, which reads a
         // word at each: the submission vouched for them, or they are words of ours that outlive the thread.
@@ -108,13 +109,23 @@ pub(super) fn wait(targets: &[Target], mask: u32) -> Result<u32, Errno> {
     })
 }
 
-/// Moves the one who waits for `own` to `target` without waking it, and says whether anybody waited there.
+/// Whether anybody waits for `own`, which holds `value`.
 ///
 /// # Errors
 ///
-/// `EINVAL`, `EFAULT` for the target.
-pub(super) fn transfer(own: &AtomicU32, target: &Target) -> Result<bool, Errno> {
-    let from = Target::own(own, target);
+/// `EAGAIN`: it holds another value.
+pub(super) fn is_awaited(own: &AtomicU32, value: u32, like: &Target) -> Result<bool, Errno> {
+    // From the word to the word: who is there stays, and is counted.
+    transfer(own, value, &Target::own(own, like))
+}
+
+/// Moves the one who waits for `own`, which holds `value`, to `target` without waking it, and says whether anybody waited there.
+///
+/// # Errors
+///
+/// `EAGAIN`: `own` holds another value. `EINVAL`, `EFAULT` for the target.
+pub(super) fn transfer(own: &AtomicU32, value: u32, target: &Target) -> Result<bool, Errno> {
+    let from = Target { value, ..Target::own(own, target) };
     let (nobody, one) = (0, 1);
     if target.flags & YOUNG != 0 {
         let (list, flags) = ([from.element(), target.element()], 0);
@@ -130,12 +141,9 @@ pub(super) fn transfer(own: &AtomicU32, target: &Target) -> Result<bool, Errno> 
     let one = std::ptr::without_provenance::<libc::timespec>(one);
     // SAFETY: the kernel checks both addresses and reads our own word; the count stands where others have a time.
     let moved = unsafe {
-        libc::syscall(libc::SYS_futex, from.pointer(), operation, nobody, one, target.pointer(), 0)
+        libc::syscall(libc::SYS_futex, from.pointer(), operation, nobody, one, target.pointer(), value)
     };
-    match result(moved) {
-        Ok(moved) => Ok(moved > 0),
-        Err(errno) => Err(errno),
-    }
+    result(moved).map(|moved| moved > 0)
 }
 
 fn result(returned: libc::c_long) -> Result<u32, Errno> {

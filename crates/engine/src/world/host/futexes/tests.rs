@@ -23,22 +23,6 @@ fn wake(host: &Host, word: &AtomicU32, count: i32, mask: u32) -> u32 {
     host.wake_futex(on(word, PRIVATE, 0).futex, count, mask).unwrap()
 }
 
-/// One test at a time: threads that others start make the system rebuild its table of futexes under those that wait.
-fn alone() -> std::sync::MutexGuard<'static, ()> {
-    static ALONE: std::sync::Mutex<()> = std::sync::Mutex::new(());
-    ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-}
-
-/// Wakes until so many were woken: a thread that the system has interrupted may be on its way back into the queue.
-fn wake_in_all(host: &Host, word: &AtomicU32, count: u32, mask: u32) {
-    let mut woken = 0;
-    while woken < count {
-        woken += wake(host, word, i32::MAX, mask);
-        std::thread::yield_now();
-    }
-    assert_eq!(woken, count);
-}
-
 fn outcome(host: &Host, waiting: &dyn FutexWaiting) -> Result<u32, Errno> {
     assert_eq!(host.await_ready(waiting.descriptor(), IN), Ok(IN));
     waiting.woken().expect("the descriptor says that it is over")
@@ -46,16 +30,11 @@ fn outcome(host: &Host, waiting: &dyn FutexWaiting) -> Result<u32, Errno> {
 
 #[test]
 fn a_wake_right_behind_the_begin_of_a_wait_finds_it() {
-    let _alone = alone();
     let (host, word) = (Host::new().unwrap(), AtomicU32::new(5));
     for flags in [PRIVATE, SHARED] {
         for _ in 0..200 {
             let waiting = host.wait_futexes(&[on(&word, flags, 5)], ANY).unwrap();
-            let futex = on(&word, flags, 0).futex;
-            // The system may have the thread on its way back into the queue, as it may any that waits.
-            while host.wake_futex(futex, 9, ANY) == Ok(0) {
-                std::thread::yield_now();
-            }
+            assert_eq!(host.wake_futex(on(&word, flags, 0).futex, 9, ANY), Ok(1));
             assert_eq!(outcome(&host, &*waiting), Ok(0));
         }
     }
@@ -63,7 +42,6 @@ fn a_wake_right_behind_the_begin_of_a_wait_finds_it() {
 
 #[test]
 fn a_wait_for_another_value_does_not_begin() {
-    let _alone = alone();
     let (host, word) = (Host::new().unwrap(), AtomicU32::new(6));
     assert_eq!(host.wait_futexes(&[on(&word, PRIVATE, 5)], ANY).unwrap_err(), Errno::AGAIN);
     assert_eq!(wake(&host, &word, 9, ANY), 0);
@@ -71,7 +49,6 @@ fn a_wait_for_another_value_does_not_begin() {
 
 #[test]
 fn addresses_are_checked_as_by_the_kernel() {
-    let _alone = alone();
     let (host, words) = (Host::new().unwrap(), [AtomicU32::new(5), AtomicU32::new(5)]);
     let mut unaligned = on(&words[0], PRIVATE, 5);
     unaligned.futex.word = Vouched::in_tests().span(unaligned.futex.word.addr() + 1, 4);
@@ -86,48 +63,44 @@ fn addresses_are_checked_as_by_the_kernel() {
 
 #[test]
 fn a_stopped_wait_is_in_nobodys_way() {
-    let _alone = alone();
     let (host, word) = (Host::new().unwrap(), AtomicU32::new(5));
     for _ in 0..50 {
         let mut stopped = host.wait_futexes(&[on(&word, PRIVATE, 5)], ANY).unwrap();
         let waiting = host.wait_futexes(&[on(&word, PRIVATE, 5)], ANY).unwrap();
         assert_eq!(stopped.stop(), None);
-        wake_in_all(&host, &word, 1, ANY);
+        assert_eq!(wake(&host, &word, 1, ANY), 1);
         assert_eq!(outcome(&host, &*waiting), Ok(0));
     }
 }
 
 #[test]
 fn a_wake_that_came_before_the_stop_is_told() {
-    let _alone = alone();
     let (host, word) = (Host::new().unwrap(), AtomicU32::new(5));
     for _ in 0..50 {
         let mut waiting = host.wait_futexes(&[on(&word, PRIVATE, 5)], ANY).unwrap();
-        wake_in_all(&host, &word, 1, ANY);
+        assert_eq!(wake(&host, &word, 1, ANY), 1);
         assert_eq!(waiting.stop(), Some(Ok(0)));
     }
 }
 
 #[test]
 fn a_mask_chooses_who_is_woken() {
-    let _alone = alone();
     let (host, word) = (Host::new().unwrap(), AtomicU32::new(5));
     let two = host.wait_futexes(&[on(&word, PRIVATE, 5)], 2).unwrap();
     assert_eq!(wake(&host, &word, 9, 5), 0);
     assert_eq!(wake(&host, &word, 0, 2), 0, "nobody is what was asked for");
-    wake_in_all(&host, &word, 1, 6);
+    assert_eq!(wake(&host, &word, 9, 6), 1);
     assert_eq!(outcome(&host, &*two), Ok(0));
 }
 
 #[test]
 fn a_wait_for_several_tells_which_one_woke_it() {
-    let _alone = alone();
     let host = Host::new().unwrap();
     let words: Vec<AtomicU32> = (0..128).map(AtomicU32::new).collect();
     let waits: Vec<FutexWait> = words.iter().map(|word| on(word, PRIVATE, word.load(SeqCst))).collect();
     for index in [0, 77, 127] {
         let waiting = host.wait_futexes(&waits, ANY).unwrap();
-        wake_in_all(&host, &words[index as usize], 1, ANY);
+        assert_eq!(wake(&host, &words[index as usize], 9, ANY), 1);
         assert_eq!(outcome(&host, &*waiting), Ok(index));
         drop(waiting);
         assert_eq!(wake(&host, &words[0], 9, ANY), 0, "it waits for none any more");
@@ -138,7 +111,6 @@ fn a_wait_for_several_tells_which_one_woke_it() {
 
 #[test]
 fn a_thread_that_is_interrupted_for_no_reason_goes_on_waiting() {
-    let _alone = alone();
     let (waiters, word) = (Waiters::default(), AtomicU32::new(5));
     let target = Target { addr: word.as_ptr().expose_provenance() as u64, flags: PRIVATE, value: 5 };
     let waiter = waiters.take().unwrap();
@@ -162,8 +134,40 @@ fn a_thread_that_is_interrupted_for_no_reason_goes_on_waiting() {
 }
 
 #[test]
+fn a_thread_that_comes_back_before_the_mark_is_moved_again() {
+    let (waiters, words) = (Waiters::default(), [AtomicU32::new(5), AtomicU32::new(6), AtomicU32::new(7)]);
+    for count in 1..=words.len() {
+        let targets: Vec<Target> = words[..count]
+            .iter()
+            .map(|word| Target {
+                addr: word.as_ptr().expose_provenance() as u64,
+                flags: PRIVATE,
+                value: word.load(SeqCst),
+            })
+            .collect();
+        for (target, index) in targets.iter().zip(0..) {
+            let waiter = waiters.take().unwrap();
+            let come_back = |own: &AtomicU32| {
+                waiter.nudge();
+                while !calls::is_awaited(own, own.load(SeqCst), target).unwrap() {
+                    std::thread::yield_now();
+                }
+            };
+            waiter.begin_and(targets.clone(), ANY, come_back).unwrap();
+            assert_eq!(calls::wake(target, 1, ANY), Ok(1));
+            while waiter.outcome().is_none() {
+                std::thread::yield_now();
+            }
+            assert_eq!(waiter.outcome(), Some(Ok(index)));
+            waiter.clear();
+            waiters.give_back(waiter);
+        }
+    }
+    waiters.close();
+}
+
+#[test]
 fn what_changed_while_a_thread_was_interrupted_ends_its_wait() {
-    let _alone = alone();
     let (waiters, word) = (Waiters::default(), AtomicU32::new(5));
     let target = Target { addr: word.as_ptr().expose_provenance() as u64, flags: PRIVATE, value: 5 };
     let waiter = waiters.take().unwrap();
@@ -182,11 +186,10 @@ fn what_changed_while_a_thread_was_interrupted_ends_its_wait() {
 
 #[test]
 fn waits_are_bounded_and_threads_are_used_again() {
-    let _alone = alone();
     let (host, word) = (Host::new().unwrap(), AtomicU32::new(5));
     let many: Vec<_> = (0..MOST).map(|_| host.wait_futexes(&[on(&word, PRIVATE, 5)], ANY).unwrap()).collect();
     assert_eq!(host.wait_futexes(&[on(&word, PRIVATE, 5)], ANY).unwrap_err(), Errno::NOMEM);
-    wake_in_all(&host, &word, u32::try_from(MOST).unwrap(), ANY);
+    assert_eq!(wake(&host, &word, i32::MAX, ANY), u32::try_from(MOST).unwrap());
     for waiting in many {
         assert_eq!(outcome(&host, &*waiting), Ok(0));
     }
