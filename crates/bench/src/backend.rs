@@ -43,6 +43,11 @@ impl Back {
         builder.try_build(entries).map_err(refusal)
     }
 
+    /// A runtime with a ring for this many operations at a time.
+    pub(crate) fn runtime(self, operations: u32) -> annulus_rt::Builder {
+        annulus_rt::Builder::new().backend(self.choice()).entries(entries_for(operations))
+    }
+
     /// Neither `auto` nor what the environment says: a table must not say of one what was measured of the other.
     const fn choice(self) -> BackendChoice {
         match self {
@@ -52,10 +57,23 @@ impl Back {
     }
 }
 
+/// Entries of a submission queue that takes this many operations at once.
+pub(crate) fn entries_for(operations: u32) -> u32 {
+    operations.next_power_of_two().max(64)
+}
+
 /// Why there is no ring.
 fn refusal(error: SetupError) -> Fault {
     let reason = error.to_string();
     judge(reason, &error.into())
+}
+
+/// Why a runtime did not run.
+pub(crate) fn not_running(error: annulus_rt::Error) -> Fault {
+    match error {
+        annulus_rt::Error::Setup(error) => refusal(error),
+        error => Fault::Failed(error.to_string()),
+    }
 }
 
 /// Why something could not be registered with a ring.

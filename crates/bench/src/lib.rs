@@ -64,7 +64,7 @@ pub struct Plan {
     pub duration: Duration,
     /// Only contenders with one of these in their names. Empty for all.
     pub only: Vec<String>,
-    /// Whether the report holds the engine against its bars.
+    /// Whether the report holds engine and runtime against their bars.
     pub check: bool,
 }
 

@@ -87,7 +87,7 @@ struct Common {
     /// Measure only contenders with one of these in their names.
     #[arg(long, value_name = "NAME,..", value_delimiter = ',')]
     only: Vec<String>,
-    /// Hold the engine against its bars, and say which are met.
+    /// Hold engine and runtime against their bars, and say which are met.
     #[arg(long)]
     check: bool,
     /// Write the report to this file, too, as JSON with the values of every round.

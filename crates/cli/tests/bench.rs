@@ -74,7 +74,19 @@ fn every_echo_server_answers_a_client_on_another_core() {
         &table,
         &report,
         2,
-        &["kernel multishot", "engine multishot", "kernel one-shot", "engine one-shot", "epoll", "tokio"],
+        &[
+            "kernel async",
+            "engine async",
+            "kernel multishot",
+            "engine multishot",
+            "kernel one-shot",
+            "engine one-shot",
+            "epoll",
+            "tokio",
+            "tokio-uring",
+            "monoio",
+            "compio",
+        ],
     );
     assert_eq!(report["cases"][1]["parameters"], serde_json::json!({ "bytes": 64, "connections": 20 }));
 }
@@ -85,8 +97,19 @@ fn every_reader_reads_cached_and_direct() {
     let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let arguments = ["storage", "--size", "4", "--depths", "8", "--dir", directory.path().to_str().unwrap()];
     let (table, report) = report(&arguments);
-    let contenders =
-        ["kernel", "engine", "kernel fixed", "engine fixed", "tokio blocking pool", "pool of 4 threads"];
+    let contenders = [
+        "kernel async",
+        "engine async",
+        "kernel",
+        "engine",
+        "kernel fixed",
+        "engine fixed",
+        "tokio-uring",
+        "monoio",
+        "compio",
+        "tokio blocking pool",
+        "pool of 4 threads",
+    ];
     let notes = report["notes"].as_array().unwrap();
     if let Some(note) = notes.iter().find(|note| note.as_str().unwrap().contains("O_DIRECT")) {
         println!("SKIP: reads past the page cache: {note}");

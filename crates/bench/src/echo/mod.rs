@@ -1,14 +1,16 @@
 //! `annulus bench echo`: TCP servers that send back what they receive, each on one core, and one client on another.
 //!
-//! The servers are as short as each kind can be written well: what is compared is the way to the kernel, not a
-//! framework. Every connection has one request on its way at a time.
+//! The servers are as short as each kind can be written well: loops by hand on a ring and on epoll(7), and a task for
+//! each connection on runtimes. Every connection has one request on its way at a time.
 
 mod client;
 mod epoll;
 mod multishot;
 mod one_shot;
+mod peers;
 mod queue;
 mod reactor;
+mod runtime;
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -38,10 +40,18 @@ pub(crate) enum Server {
     Multishot(Back),
     /// On a ring: one entry for each accept, receive and send.
     OneShot(Back),
+    /// On annulus-rt, a task for each connection.
+    Async(Back),
     /// epoll(7), recv(2) and send(2).
     Epoll,
     /// tokio on one thread, a task for each connection.
     Tokio,
+    /// tokio-uring, likewise.
+    TokioUring,
+    /// monoio, likewise.
+    Monoio,
+    /// compio, likewise.
+    Compio,
 }
 
 /// What a measuring process is told.
@@ -72,6 +82,9 @@ const BACKLOG: i32 = 4096;
 
 /// Bytes that a server receives at once, at most: the largest request.
 const BUFFER: u32 = client::MOST_BYTES;
+
+/// The most buffers that a ring of them has.
+const MOST_BUFFERS: u32 = 1 << 15;
 
 /// How long a server that broke down has to say why.
 const LAST_WORDS: Duration = Duration::from_millis(200);
@@ -109,9 +122,19 @@ fn contenders() -> Vec<Contender<Server>> {
     let on_rings = |kind: &str, server: fn(Back) -> Server| {
         Back::ALL.map(|back| Contender::new(format!("{} {kind}", back.name()), server(back)))
     };
-    let peers = [Contender::new("epoll", Server::Epoll), Contender::new("tokio", Server::Tokio)];
-    let multishot = on_rings("multishot", Server::Multishot);
-    multishot.into_iter().chain(on_rings("one-shot", Server::OneShot)).chain(peers).collect()
+    let peers = [
+        Contender::new("epoll", Server::Epoll),
+        Contender::new("tokio", Server::Tokio),
+        Contender::new("tokio-uring", Server::TokioUring),
+        Contender::new("monoio", Server::Monoio),
+        Contender::new("compio", Server::Compio),
+    ];
+    let ours = [
+        on_rings("async", Server::Async),
+        on_rings("multishot", Server::Multishot),
+        on_rings("one-shot", Server::OneShot),
+    ];
+    ours.into_iter().flatten().chain(peers).collect()
 }
 
 /// Starts a server and is its client.
@@ -150,9 +173,19 @@ pub(crate) fn serve(
     match server {
         Server::Multishot(back) => multishot::serve(back, core, connections, &listener, || ready(port)),
         Server::OneShot(back) => one_shot::serve(back, core, connections, &listener, || ready(port)),
+        Server::Async(back) => runtime::serve(back, connections, listener, || ready(port)),
         Server::Epoll => epoll::serve(&listener, || ready(port)),
         Server::Tokio => reactor::serve(listener, || ready(port)),
+        Server::TokioUring => peers::tokio_uring(connections, listener, || ready(port)),
+        Server::Monoio => peers::monoio(connections, listener, || ready(port)),
+        Server::Compio => peers::compio(connections, listener, || ready(port)),
     }
+}
+
+/// Buffers of a pool: two for each connection, as one is being sent while the next arrives.
+fn pool_of(connections: u32) -> io::Result<u16> {
+    let buffers = connections.saturating_mul(2).next_power_of_two().clamp(64, MOST_BUFFERS);
+    u16::try_from(buffers).map_err(io::Error::other)
 }
 
 /// Takes as many descriptors as this process and its children may have.
@@ -213,10 +246,9 @@ mod tests {
     #[test]
     fn the_contenders_have_names_of_their_own() {
         let names: Vec<String> = contenders().into_iter().map(|contender| contender.name).collect();
-        for name in
-            ["kernel multishot", "engine multishot", "kernel one-shot", "engine one-shot", "epoll", "tokio"]
-        {
-            assert_eq!(names.iter().filter(|known| *known == name).count(), 1, "{names:?}");
-        }
+        let ours = ["async", "multishot", "one-shot"]
+            .map(|kind| [format!("kernel {kind}"), format!("engine {kind}")]);
+        let peers = ["epoll", "tokio", "tokio-uring", "monoio", "compio"].map(str::to_owned);
+        assert_eq!(names, [&ours.concat()[..], &peers].concat());
     }
 }

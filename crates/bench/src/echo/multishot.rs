@@ -14,6 +14,7 @@ use annulus::types::Fd;
 use annulus::{BufRing, Filled, cqueue, opcode};
 use rustix::io::Errno;
 
+use super::pool_of;
 use super::queue::{Purpose, Queue};
 use crate::backend::{Back, not_registered};
 use crate::report::Fault;
@@ -22,13 +23,7 @@ use crate::report::Fault;
 const GROUP: u16 = 0;
 
 /// Bytes of a buffer. A longer request comes in several.
-const BUFFER: u32 = 2048;
-
-/// Buffers for each connection: one is being sent while the next arrives.
-const PER_CONNECTION: u32 = 2;
-
-/// The most buffers that a ring of them has.
-const MOST_BUFFERS: u32 = 1 << 15;
+pub(super) const BUFFER: u32 = 2048;
 
 /// Serves until something fails.
 pub(super) fn serve(
@@ -39,9 +34,7 @@ pub(super) fn serve(
     ready: impl FnOnce() -> io::Result<()>,
 ) -> Result<Infallible, Fault> {
     let queue = Queue::new(back, core, connections)?;
-    let buffers = connections.saturating_mul(PER_CONNECTION).next_power_of_two().clamp(64, MOST_BUFFERS);
-    let buffers = u16::try_from(buffers).map_err(io::Error::other)?;
-    let buffers = BufRing::register(&queue.submitter(), GROUP, buffers, BUFFER)
+    let buffers = BufRing::register(&queue.submitter(), GROUP, pool_of(connections)?, BUFFER)
         .map_err(|error| not_registered("a ring of buffers", &error))?;
     let mut server = Server {
         queue,

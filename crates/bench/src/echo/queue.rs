@@ -6,7 +6,7 @@ use std::io;
 use annulus::{IoUring, Submitter, cqueue, squeue};
 use rustix::io::Errno;
 
-use crate::backend::Back;
+use crate::backend::{Back, entries_for};
 use crate::pin::keep_workers;
 use crate::report::Fault;
 
@@ -52,7 +52,7 @@ impl Queue {
     ///
     /// [`Fault::Refused`] if the back end is not to be had.
     pub(super) fn new(back: Back, core: usize, connections: u32) -> Result<Self, Fault> {
-        let entries = connections.next_power_of_two().max(64);
+        let entries = entries_for(connections);
         let ring = back.ring(entries, 4 * entries)?;
         keep_workers(&ring, core);
         Ok(Self { ring, completed: Vec::new() })

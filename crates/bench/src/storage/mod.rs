@@ -8,6 +8,7 @@ mod blocking;
 mod file;
 mod resident;
 mod ring;
+mod runtimes;
 mod threads;
 
 use std::collections::BTreeMap;
@@ -32,6 +33,14 @@ use resident::Resident;
 pub(crate) enum Reader {
     /// Through a ring: `READ`, or `READ_FIXED` of a registered file into registered buffers.
     Ring { back: Back, fixed: bool },
+    /// On annulus-rt, a task for each read under way.
+    Async(Back),
+    /// On tokio-uring, likewise.
+    TokioUring,
+    /// On monoio, likewise.
+    Monoio,
+    /// On compio, likewise.
+    Compio,
     /// tokio's blocking pool, on which `tokio::fs` reads.
     Tokio,
     /// Threads that take reads from a queue and call pread(2).
@@ -162,12 +171,17 @@ fn contenders() -> Vec<Contender<Reader>> {
     let plain = Back::ALL.map(|back| Contender::new(back.name(), Reader::Ring { back, fixed: false }));
     let fixed = Back::ALL
         .map(|back| Contender::new(format!("{} fixed", back.name()), Reader::Ring { back, fixed: true }));
+    let on_runtime =
+        Back::ALL.map(|back| Contender::new(format!("{} async", back.name()), Reader::Async(back)));
     let peers = [
+        Contender::new("tokio-uring", Reader::TokioUring),
+        Contender::new("monoio", Reader::Monoio),
+        Contender::new("compio", Reader::Compio),
         Contender::new("tokio blocking pool", Reader::Tokio),
         Contender::new("pool of 4 threads", Reader::Threads(4)),
         Contender::new("pread", Reader::Pread),
     ];
-    plain.into_iter().chain(fixed).chain(peers).collect()
+    on_runtime.into_iter().chain(plain).chain(fixed).chain(peers).collect()
 }
 
 /// What a measuring process does.
@@ -177,6 +191,10 @@ pub(crate) fn measure(task: &Task, core: usize) -> Result<Sample, Fault> {
     let job = Job { file, subject, depth: *depth, window: *window };
     match *reader {
         Reader::Ring { back, fixed } => ring::measure(&job, back, fixed, core),
+        Reader::Async(back) => runtimes::annulus(job, back),
+        Reader::TokioUring => runtimes::tokio_uring(job),
+        Reader::Monoio => runtimes::monoio(job),
+        Reader::Compio => runtimes::compio(job, *direct),
         Reader::Tokio => blocking::measure(job),
         Reader::Threads(threads) => threads::measure(job, threads),
         Reader::Pread => threads::pread(&job),
