@@ -64,6 +64,7 @@
 //! waited for, and only then the ring goes. [`sync::Shutdown`] ends a program in order before that.
 
 pub mod buf;
+pub mod cancel;
 pub mod fs;
 pub mod net;
 pub mod signal;

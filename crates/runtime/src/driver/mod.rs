@@ -12,6 +12,7 @@ mod leftover;
 pub(crate) mod op;
 mod table;
 mod teardown;
+pub(crate) mod under;
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -31,6 +32,7 @@ pub(crate) use leftover::Operation;
 pub(crate) use op::Op;
 pub(crate) use table::{Completion, Key, Leftover};
 use table::{Delivered, Table};
+use under::Current;
 
 /// How many completions are taken out of the ring at once.
 const BATCH: usize = 64;
@@ -57,6 +59,8 @@ pub(crate) struct Counted {
 
 pub(crate) struct Driver {
     inner: RefCell<Inner>,
+    /// The canceller that is being run, if any.
+    under: Current,
 }
 
 /// Completions that were taken out of the ring and are delivered one by one. Should delivering one panic, the others
@@ -102,14 +106,15 @@ impl Driver {
             counted: Counted::default(),
             cancel_flags: if skips { Flags::SKIP_SUCCESS } else { Flags::empty() },
         };
-        Self { inner: RefCell::new(inner) }
+        Self { inner: RefCell::new(inner), under: Current::default() }
     }
 
     /// Queues an operation. `waiting` bounds how many of its completions may pile up (0: any number).
     ///
     /// # Errors
     ///
-    /// `EBUSY` if the table is full, `ECANCELED` if the runtime is being torn down. The entry is not queued then.
+    /// `EBUSY` if the table is full, `ECANCELED` if the runtime is being torn down, or under a canceller that was used. The
+    /// entry is not queued then.
     ///
     /// # Safety
     ///
@@ -121,13 +126,24 @@ impl Driver {
         waker: Option<Waker>,
         waiting: usize,
     ) -> Result<Key, Errno> {
+        let opcode = entry.sqe().opcode;
+        // Under a canceller too what is closed is closed.
+        let run = if opcode == opcode::Close::CODE { under::NONE } else { self.under.run() };
+        if run != under::NONE && self.under.is_cancelled() {
+            return Err(Errno::CANCELED);
+        }
         let mut inner = self.inner.borrow_mut();
         if inner.closing {
             return Err(Errno::CANCELED);
         }
-        let key = inner.table.insert(waker, waiting).ok_or(Errno::BUSY)?;
+        let key = inner.table.insert(opcode, waker, waiting).ok_or(Errno::BUSY)?;
         let user_data = inner.table.user_data(key);
         inner.queue(entry.user_data(user_data));
+        if run != under::NONE {
+            inner.table.join(key, run);
+            drop(inner);
+            self.under.note(self, key);
+        }
         Ok(key)
     }
 
@@ -137,6 +153,9 @@ impl Driver {
         let polled = self.inner.borrow_mut().table.poll_single(key, cx, &mut replaced);
         // Only now, not borrowed: a waker's destructor may come back to the driver.
         drop(replaced);
+        if polled.is_pending() {
+            self.join(key);
+        }
         polled
     }
 
@@ -145,6 +164,9 @@ impl Driver {
         let mut replaced = None;
         let polled = self.inner.borrow_mut().table.poll_next(key, cx, &mut replaced);
         drop(replaced);
+        if polled.is_pending() {
+            self.join(key);
+        }
         polled
     }
 

@@ -9,6 +9,9 @@ use std::hash::{BuildHasher, RandomState};
 use std::os::fd::RawFd;
 use std::task::{Context, Poll, Waker};
 
+/// How many operations a table can hold: half of the indices, as there may be a cancellation of each.
+const MOST: usize = (u32::MAX / 2) as usize;
+
 /// What one completion said: `cqe.res` and `cqe.flags`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Completion {
@@ -69,10 +72,18 @@ enum Owner {
     Told,
     /// The close of a descriptor that nobody waits for.
     Close(RawFd),
+    /// Nobody, and nothing is to be done: a cancellation that was asked for and not awaited.
+    Nobody,
 }
 
 struct Live {
     owner: Owner,
+    /// What kind of operation it is.
+    opcode: u8,
+    /// Its cancellation was asked for.
+    cancelled: bool,
+    /// The run of a canceller that it was last polled in; 0: none.
+    run: u64,
     first: Option<Completion>,
     rest: VecDeque<Completion>,
     /// No completion follows.
@@ -86,6 +97,13 @@ struct Live {
 struct Slot {
     generation: u32,
     live: Option<Live>,
+}
+
+impl Slot {
+    /// What is in it, if that is what the key names.
+    fn live(&mut self, key: Key) -> Option<&mut Live> {
+        if self.generation == key.generation { self.live.as_mut() } else { None }
+    }
 }
 
 /// What the caller has to do after a completion was delivered.
@@ -112,13 +130,18 @@ pub(crate) struct Table {
     slots: Vec<Slot>,
     free: Vec<u32>,
     bound: usize,
+    /// Slots of requests that the bound does not count.
+    extra: usize,
+    /// Operations that are not over.
+    unfinished: usize,
 }
 
 impl Table {
     /// An empty table that holds `bound` operations at most.
     pub(crate) fn new(bound: usize) -> Self {
         let secret = RandomState::new().hash_one(0);
-        Self { secret, slots: Vec::new(), free: Vec::new(), bound: bound.min(u32::MAX as usize - 1) }
+        let bound = bound.min(MOST);
+        Self { secret, slots: Vec::new(), free: Vec::new(), bound, extra: 0, unfinished: 0 }
     }
 
     /// A key as it travels in `user_data`.
@@ -128,29 +151,58 @@ impl Table {
 
     /// Takes a slot for an operation that a future owns; at most `waiting` completions of it may wait (0:
     /// any number). `None` if the table is full.
-    pub(crate) fn insert(&mut self, waker: Option<Waker>, waiting: usize) -> Option<Key> {
-        self.occupy(Owner::Future(waker), waiting)
+    pub(crate) fn insert(&mut self, opcode: u8, waker: Option<Waker>, waiting: usize) -> Option<Key> {
+        self.has_room().then(|| self.occupy(Owner::Future(waker), opcode, waiting))
     }
 
     /// Takes a slot for a close.
     pub(crate) fn insert_close(&mut self, fd: RawFd) -> Option<Key> {
-        self.occupy(Owner::Close(fd), 0)
+        self.has_room().then(|| self.occupy(Owner::Close(fd), annulus::opcode::Close::CODE, 0))
     }
 
-    fn occupy(&mut self, owner: Owner, bound: usize) -> Option<Key> {
-        let live =
-            Live { owner, first: None, rest: VecDeque::new(), finished: false, bound, throttled: false };
+    /// Takes a slot for the cancellation of an operation, which is marked as cancelled. There is room for it in a full
+    /// table too: it is from there that a program wants to get away.
+    pub(crate) fn insert_cancellation(&mut self, target: Key) -> Key {
+        self.mark_cancelled(target);
+        self.extra += 1;
+        self.occupy(Owner::Future(None), annulus::opcode::AsyncCancel::CODE, 0)
+    }
+
+    /// Gives up a cancellation that somebody asked for. It goes on all the same. Returns a waker to be dropped.
+    pub(crate) fn disown_cancellation(&mut self, key: Key) -> Option<Waker> {
+        let live = self.live(key)?;
+        let owner = std::mem::replace(&mut live.owner, Owner::Nobody);
+        if live.finished {
+            self.free(key);
+        }
+        if let Owner::Future(waker) = owner { waker } else { None }
+    }
+
+    const fn has_room(&self) -> bool {
+        self.slots.len() - self.free.len() - self.extra < self.bound
+    }
+
+    fn occupy(&mut self, owner: Owner, opcode: u8, bound: usize) -> Key {
+        self.unfinished += 1;
+        let live = Live {
+            owner,
+            opcode,
+            cancelled: false,
+            run: 0,
+            first: None,
+            rest: VecDeque::new(),
+            finished: false,
+            bound,
+            throttled: false,
+        };
         if let Some(index) = self.free.pop() {
             let slot = &mut self.slots[index as usize];
             slot.live = Some(live);
-            return Some(Key { index, generation: slot.generation });
+            return Key { index, generation: slot.generation };
         }
-        if self.slots.len() >= self.bound {
-            return None;
-        }
-        let index = u32::try_from(self.slots.len()).ok()?;
+        let index = u32::try_from(self.slots.len()).expect("twice `MOST` is an index");
         self.slots.push(Slot { generation: 0, live: Some(live) });
-        Some(Key { index, generation: 0 })
+        Key { index, generation: 0 }
     }
 
     /// Hands a completion to its operation.
@@ -159,8 +211,11 @@ impl Table {
         if key == Key::IGNORED {
             return Delivered::Nothing;
         }
-        let Some(live) = self.live(key) else { return Delivered::Stale };
+        let Some(live) = self.slots.get_mut(key.index as usize).and_then(|slot| slot.live(key)) else {
+            return Delivered::Stale;
+        };
         let last = !completion.more();
+        self.unfinished -= usize::from(last && !live.finished);
         live.finished = last;
         match std::mem::replace(&mut live.owner, Owner::Told) {
             Owner::Future(mut waker) => {
@@ -183,6 +238,13 @@ impl Table {
                 self.free(key);
                 let cancelled = completion.result == -libc::ECANCELED;
                 if cancelled { Delivered::CloseAgain(fd) } else { Delivered::Nothing }
+            }
+            Owner::Nobody => {
+                live.owner = Owner::Nobody;
+                if last {
+                    self.free(key);
+                }
+                Delivered::Nothing
             }
             // It is told of one completion at a time; so a panic kept it from being put back, and it is lost.
             Owner::Told => {
@@ -264,8 +326,32 @@ impl Table {
     }
 
     /// How many operations are not over: their last completion has not come.
-    pub(crate) fn in_flight(&self) -> usize {
-        self.slots.iter().filter_map(|slot| slot.live.as_ref()).filter(|live| !live.finished).count()
+    pub(crate) const fn in_flight(&self) -> usize {
+        self.unfinished
+    }
+
+    /// Whether the operation is not over.
+    pub(crate) fn is_unfinished(&mut self, key: Key) -> bool {
+        self.live(key).is_some_and(|live| !live.finished)
+    }
+
+    /// Notes that an operation belongs to this run of a canceller. Whether that is new.
+    pub(crate) fn join(&mut self, key: Key, run: u64) -> bool {
+        self.live(key).is_some_and(|live| std::mem::replace(&mut live.run, run) != run)
+    }
+
+    /// Notes that the cancellation of an operation was asked for.
+    pub(crate) fn mark_cancelled(&mut self, key: Key) {
+        if let Some(live) = self.live(key) {
+            live.cancelled = true;
+        }
+    }
+
+    /// The opcode of an operation that belongs to this run, that a future waits for, and whose cancellation nobody
+    /// asked for yet.
+    pub(crate) fn cancellable(&mut self, key: Key, run: u64) -> Option<u8> {
+        let live = self.live(key).filter(|live| live.run == run && !live.finished && !live.cancelled)?;
+        matches!(live.owner, Owner::Future(_)).then_some(live.opcode)
     }
 
     /// The user data of every operation that is not over.
@@ -280,13 +366,13 @@ impl Table {
     }
 
     fn live(&mut self, key: Key) -> Option<&mut Live> {
-        let slot = self.slots.get_mut(key.index as usize)?;
-        if slot.generation == key.generation { slot.live.as_mut() } else { None }
+        self.slots.get_mut(key.index as usize)?.live(key)
     }
 
     fn free(&mut self, key: Key) {
         let slot = &mut self.slots[key.index as usize];
-        slot.live = None;
+        let live = slot.live.take();
+        self.extra -= usize::from(live.is_some_and(|live| live.opcode == annulus::opcode::AsyncCancel::CODE));
         slot.generation = slot.generation.wrapping_add(1);
         self.free.push(key.index);
     }

@@ -78,11 +78,11 @@ fn deliver(table: &mut Table, key: Key, completion: Completion) -> &'static str 
 #[test]
 fn a_late_completion_on_a_reused_slot_is_recognised() {
     let mut table = Table::new(8);
-    let first = table.insert(None, 0).unwrap();
+    let first = table.insert(0, None, 0).unwrap();
     assert_eq!(deliver(&mut table, first, last(1)), "nothing");
     assert_eq!(poll_single(&mut table, first), Poll::Ready(last(1)));
 
-    let second = table.insert(None, 0).unwrap();
+    let second = table.insert(0, None, 0).unwrap();
     assert_eq!((first.index, second.index), (0, 0));
     assert_ne!(table.user_data(first), table.user_data(second));
     assert_eq!(deliver(&mut table, first, last(99)), "stale");
@@ -95,7 +95,7 @@ fn a_late_completion_on_a_reused_slot_is_recognised() {
 #[test]
 fn a_completion_that_somebody_else_posts_ends_no_operation() {
     let mut table = Table::new(8);
-    let key = table.insert(None, 0).unwrap();
+    let key = table.insert(0, None, 0).unwrap();
     for guess in [0, 1, u64::MAX] {
         assert!(matches!(table.deliver(guess, last(1)), Delivered::Stale), "{guess}");
     }
@@ -107,7 +107,7 @@ fn a_completion_that_somebody_else_posts_ends_no_operation() {
 fn the_result_of_a_zero_copy_send_is_given_out_with_its_notification() {
     let mut table = Table::new(8);
     let woken = Arc::new(Woken::default());
-    let key = table.insert(Some(woken.clone().into()), 0).unwrap();
+    let key = table.insert(0, Some(woken.clone().into()), 0).unwrap();
     assert_eq!(deliver(&mut table, key, more(100)), "woken");
     // The kernel still reads the buffer.
     assert_eq!(poll_single(&mut table, key), Poll::Pending);
@@ -121,7 +121,7 @@ fn the_result_of_a_zero_copy_send_is_given_out_with_its_notification() {
 #[test]
 fn a_leftover_is_told_of_everything_and_freed_at_the_end() {
     let mut table = Table::new(8);
-    let key = table.insert(None, 0).unwrap();
+    let key = table.insert(0, None, 0).unwrap();
     let told = Told::default();
     deliver(&mut table, key, more(1));
     deliver(&mut table, key, more(2));
@@ -141,7 +141,7 @@ fn a_leftover_is_told_of_everything_and_freed_at_the_end() {
 #[test]
 fn a_finished_operation_is_freed_as_it_is_abandoned() {
     let mut table = Table::new(8);
-    let key = table.insert(None, 0).unwrap();
+    let key = table.insert(0, None, 0).unwrap();
     deliver(&mut table, key, last(7));
     let (unread, _, finished) = table.abandon(key);
     assert_eq!((unread.as_slice(), finished), (&[last(7)][..], true));
@@ -151,20 +151,20 @@ fn a_finished_operation_is_freed_as_it_is_abandoned() {
 #[test]
 fn completions_of_a_flow_come_in_order_and_its_end_after_them() {
     let mut table = Table::new(8);
-    let key = table.insert(None, 0).unwrap();
+    let key = table.insert(0, None, 0).unwrap();
     for completion in [more(1), more(2), last(3)] {
         deliver(&mut table, key, completion);
     }
     for expected in [Some(more(1)), Some(more(2)), Some(last(3)), None] {
         assert_eq!(poll_next(&mut table, key), Poll::Ready(expected));
     }
-    assert_eq!(table.insert(None, 0).unwrap().index, 0);
+    assert_eq!(table.insert(0, None, 0).unwrap().index, 0);
 }
 
 #[test]
 fn a_flow_that_piles_up_is_throttled_once_and_ends_without_an_error() {
     let mut table = Table::new(8);
-    let key = table.insert(None, 2).unwrap();
+    let key = table.insert(0, None, 2).unwrap();
     assert_eq!(deliver(&mut table, key, more(1)), "nothing");
     assert_eq!(deliver(&mut table, key, more(2)), "throttled");
     assert_eq!(deliver(&mut table, key, more(3)), "nothing");
@@ -177,7 +177,7 @@ fn a_flow_that_piles_up_is_throttled_once_and_ends_without_an_error() {
 #[test]
 fn a_cancellation_that_nobody_asked_for_is_a_result() {
     let mut table = Table::new(8);
-    let key = table.insert(None, 2).unwrap();
+    let key = table.insert(0, None, 2).unwrap();
     deliver(&mut table, key, last(-libc::ECANCELED));
     assert_eq!(poll_next(&mut table, key), Poll::Ready(Some(last(-libc::ECANCELED))));
 }
@@ -185,12 +185,12 @@ fn a_cancellation_that_nobody_asked_for_is_a_result() {
 #[test]
 fn a_full_table_takes_no_more_until_something_ends() {
     let mut table = Table::new(2);
-    let first = table.insert(None, 0).unwrap();
+    let first = table.insert(0, None, 0).unwrap();
     let _second = table.insert_close(5).unwrap();
-    assert!(table.insert(None, 0).is_none() && table.insert_close(6).is_none());
+    assert!(table.insert(0, None, 0).is_none() && table.insert_close(6).is_none());
     deliver(&mut table, first, last(0));
     assert!(poll_single(&mut table, first).is_ready());
-    assert!(table.insert(None, 0).is_some());
+    assert!(table.insert(0, None, 0).is_some());
 }
 
 #[test]

@@ -78,7 +78,11 @@ impl TcpStream {
                 Ok(0) => return (Err(io::ErrorKind::UnexpectedEof.into()), buf),
                 Ok(n) => done += n,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return (Err(error), buf),
+                Err(error) => {
+                    // What came before is not lost if this is a cancellation: the next receive has it.
+                    self.inbound.keep(&buf.as_bytes()[..done]);
+                    return (Err(error), buf);
+                }
             }
         }
         (Ok(()), buf)

@@ -7,9 +7,13 @@ use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::symlink;
 use std::process::Command;
+use std::time::Duration;
 
 use annulus::{BackendChoice, environment};
+use annulus_rt::cancel::Canceller;
 use annulus_rt::net::{TcpListener, TcpStream};
+use annulus_rt::time::sleep;
+use annulus_rt::{JoinHandle, counters, spawn, yield_now};
 use rustix::net::{self, AddressFamily, SocketFlags, SocketType, sockopt};
 
 /// How many descriptors this process has open.
@@ -79,4 +83,52 @@ pub(crate) fn folder() -> tempfile::TempDir {
     fs::create_dir(folder.path().join("below")).unwrap();
     symlink("/etc", folder.path().join("out")).unwrap();
     folder
+}
+
+/// Small numbers that a seed decides.
+pub(crate) struct Numbers(pub(crate) u64);
+
+impl Numbers {
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % bound
+    }
+}
+
+/// Waits for so many turns of the executor.
+pub(crate) async fn turns(turns: u64) {
+    for _ in 0..turns {
+        yield_now().await;
+    }
+}
+
+/// Waits until this many operations are in flight, and were handed over.
+pub(crate) async fn in_flight(count: usize) {
+    while counters().in_flight != count {
+        yield_now().await;
+    }
+    turns(2).await;
+}
+
+/// How many descriptors are open when nothing is in flight any more.
+pub(crate) async fn settled_descriptors() -> usize {
+    in_flight(0).await;
+    // The kernel may leave a close to a thread of its own.
+    sleep(Duration::from_millis(5)).await;
+    in_flight(0).await;
+    descriptors()
+}
+
+/// Starts a task under a canceller of its own.
+pub(crate) fn under<F>(future: F) -> (Canceller, JoinHandle<F::Output>)
+where
+    F: Future + 'static,
+    F::Output: 'static,
+{
+    let canceller = Canceller::new();
+    let task = spawn({
+        let canceller = canceller.clone();
+        async move { canceller.run(future).await }
+    });
+    (canceller, task)
 }
