@@ -66,6 +66,7 @@
 pub mod buf;
 pub mod cancel;
 pub mod fs;
+pub mod io;
 pub mod net;
 pub mod signal;
 pub mod sync;

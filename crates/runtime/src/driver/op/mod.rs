@@ -9,6 +9,7 @@ pub(crate) mod message;
 pub(crate) mod path;
 pub(crate) mod rw;
 pub(crate) mod socket;
+pub(crate) mod stream;
 
 use std::io;
 use std::pin::Pin;

@@ -1,0 +1,61 @@
+//! The traits for streams that stand elsewhere, and for what points to a stream.
+
+use std::io;
+use std::net::Shutdown;
+use std::rc::Rc;
+
+use super::{AsyncRead, AsyncWrite};
+use crate::buf::{BufResult, IoBuf, IoBufMut};
+use crate::net::TcpStream;
+
+impl AsyncRead for TcpStream {
+    async fn read<B: IoBufMut>(&self, buf: B) -> BufResult<usize, B> {
+        self.recv(buf).await
+    }
+}
+
+impl AsyncWrite for TcpStream {
+    async fn write<B: IoBuf>(&self, buf: B) -> BufResult<usize, B> {
+        self.send(buf).await
+    }
+
+    async fn write_all<B: IoBuf>(&self, buf: B) -> BufResult<(), B> {
+        self.send_all(buf).await
+    }
+
+    /// Shuts down the sending direction of the connection.
+    async fn shutdown(&self) -> io::Result<()> {
+        Self::shutdown(self, Shutdown::Write).await
+    }
+}
+
+/// Passes the methods on to what is pointed to.
+macro_rules! pointer {
+    ($($pointer:ty),*) => {$(
+        impl<S: AsyncRead + ?Sized> AsyncRead for $pointer {
+            async fn read<B: IoBufMut>(&self, buf: B) -> BufResult<usize, B> {
+                (**self).read(buf).await
+            }
+        }
+
+        impl<S: AsyncWrite + ?Sized> AsyncWrite for $pointer {
+            async fn write<B: IoBuf>(&self, buf: B) -> BufResult<usize, B> {
+                (**self).write(buf).await
+            }
+
+            async fn write_all<B: IoBuf>(&self, buf: B) -> BufResult<(), B> {
+                (**self).write_all(buf).await
+            }
+
+            async fn flush(&self) -> io::Result<()> {
+                (**self).flush().await
+            }
+
+            async fn shutdown(&self) -> io::Result<()> {
+                (**self).shutdown().await
+            }
+        }
+    )*};
+}
+
+pointer!(&S, Rc<S>, Box<S>);
