@@ -1,49 +1,91 @@
 //! `Shutdown`: the end of a program as something that tasks wait for, and that waits for tasks.
 //!
-//! Holds a lock for a few instructions at a time and calls no waker under it, so it works across shards.
+//! Three stages, for a whole program or, with children, for a part of it: running, requested (finish what there is),
+//! cancelled (what was entrusted to it is dropped where it is). It ends no task by itself that was not entrusted
+//! to it: the end of the run does. Holds one lock at a time for a few instructions and calls no waker under it,
+//! so it works across shards.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Debug, Formatter};
-use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use crate::select::{Either, select};
 use crate::time::{Elapsed, timeout};
+use crate::{JoinHandle, spawn};
 
 /// A request to end, shared by its clones, on any thread.
 ///
 /// A task that must be waited for holds a [`Guard`]. Whoever ends the program [requests](Self::request) it, and
-/// waits until every guard is [gone](Self::drain), or time is over.
+/// waits until every guard is [gone](Self::drain), or time is over. A task that may also be ended where it is runs
+/// [under](Self::run_until_cancelled) the shutdown. [`finish`](Self::finish) is all of it in order.
 ///
 /// # Examples
 ///
 /// ```
-/// use annulus_rt::sync::Shutdown;
+/// use annulus_rt::sync::{Finished, Shutdown};
 /// use std::time::Duration;
 ///
 /// annulus_rt::run(async {
 ///     let shutdown = Shutdown::new();
 ///     let guard = shutdown.guard();
-///     let task = annulus_rt::spawn(async move {
+///     let polite = annulus_rt::spawn(async move {
 ///         guard.requested().await; // stop taking new work ...
 ///         "done" // ... finish what there is, and drop the guard
 ///     });
-///     shutdown.request();
-///     shutdown.drain(Duration::from_secs(10)).await.unwrap();
-///     assert_eq!(task.await.unwrap(), "done");
+///     let deaf = shutdown.spawn(std::future::pending::<()>());
+///
+///     let finished = shutdown.finish(Duration::from_millis(10), Duration::from_secs(10)).await;
+///     assert_eq!(finished, Finished::Cancelled(1));
+///     assert_eq!(polite.await.unwrap(), "done");
+///     assert_eq!(deaf.await.unwrap(), None);
 /// })?;
 /// # Ok::<(), annulus_rt::Error>(())
 /// ```
+///
+/// With Ctrl-C:
+///
+/// ```no_run
+/// use annulus_rt::{signal, sync::Shutdown};
+/// use std::time::Duration;
+///
+/// annulus_rt::run(async {
+///     let shutdown = Shutdown::new();
+///     // ... tasks that hold guards, or were started with `shutdown.spawn` ...
+///     signal::terminate().await?;
+///     shutdown.finish(Duration::from_secs(10), Duration::from_secs(1)).await;
+///     Ok::<(), std::io::Error>(())
+/// })??;
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone, Default)]
-pub struct Shutdown(Arc<Mutex<State>>);
+pub struct Shutdown(Arc<Node>);
+
+#[derive(Default)]
+struct Node {
+    state: Mutex<State>,
+    /// The parent, and which of its children this is.
+    parent: Option<(Shutdown, u64)>,
+}
 
 #[derive(Default)]
 struct State {
-    requested: bool,
+    stage: Stage,
+    /// Those of the children included.
     guards: usize,
     waiting: BTreeMap<u64, Waiting>,
+    children: BTreeMap<u64, Weak<Node>>,
     numbered: u64,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+enum Stage {
+    #[default]
+    Running,
+    Requested,
+    Cancelled,
 }
 
 struct Waiting {
@@ -54,8 +96,21 @@ struct Waiting {
 /// What is waited for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Event {
-    Requested,
+    /// This stage, or a later one.
+    Stage(Stage),
     Drained,
+}
+
+/// How a shutdown [finished](Shutdown::finish).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Finished {
+    /// Everybody ended in time by itself.
+    Drained,
+    /// So many had to be cancelled; none is left.
+    Cancelled(usize),
+    /// So many guards are still there: their holders do not listen, and were not entrusted to the shutdown. The
+    /// end of the run drops their tasks.
+    Remaining(usize),
 }
 
 impl Shutdown {
@@ -65,32 +120,62 @@ impl Shutdown {
         Self::default()
     }
 
+    /// A shutdown of a part: it is requested and cancelled with this one, or alone. This one waits for its guards
+    /// too.
+    #[must_use]
+    pub fn child(&self) -> Self {
+        let mut state = self.lock();
+        let number = state.number();
+        let inherited = State { stage: state.stage, ..State::default() };
+        let node = Node { state: Mutex::new(inherited), parent: Some((self.clone(), number)) };
+        let child = Arc::new(node);
+        state.children.insert(number, Arc::downgrade(&child));
+        Self(child)
+    }
+
     /// Asks everybody to end. A second call does nothing.
     pub fn request(&self) {
-        let mut state = self.lock();
-        state.requested = true;
-        wake(state, Event::Requested);
+        self.enter(Stage::Requested);
     }
 
-    /// Whether it was requested.
+    /// Ends what was entrusted to it ([`run_until_cancelled`](Self::run_until_cancelled)), and asks everybody else
+    /// to end. A second call does nothing.
+    pub fn cancel(&self) {
+        self.enter(Stage::Cancelled);
+    }
+
+    /// Whether it was requested, or cancelled.
     #[must_use]
     pub fn is_requested(&self) -> bool {
-        self.lock().requested
+        self.lock().stage >= Stage::Requested
     }
 
-    /// Waits until it is requested.
+    /// Whether it was cancelled.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        self.lock().stage == Stage::Cancelled
+    }
+
+    /// Waits until it is requested, or cancelled.
     pub fn requested(&self) -> impl Future<Output = ()> + use<> {
-        Wait { shutdown: self.clone(), event: Event::Requested, number: None }
+        self.wait(Event::Stage(Stage::Requested))
+    }
+
+    /// Waits until it is cancelled.
+    pub fn cancelled(&self) -> impl Future<Output = ()> + use<> {
+        self.wait(Event::Stage(Stage::Cancelled))
     }
 
     /// Something that a shutdown waits for.
     #[must_use = "a shutdown waits for a guard until it is dropped"]
     pub fn guard(&self) -> Guard {
-        self.lock().guards += 1;
+        for shutdown in self.ancestry() {
+            shutdown.lock().guards += 1;
+        }
         Guard(self.clone())
     }
 
-    /// How many guards there are.
+    /// How many guards there are, those of its children included.
     #[must_use]
     pub fn guards(&self) -> usize {
         self.lock().guards
@@ -98,7 +183,7 @@ impl Shutdown {
 
     /// Waits until there is no guard. Does not request anything.
     pub fn drained(&self) -> impl Future<Output = ()> + use<> {
-        Wait { shutdown: self.clone(), event: Event::Drained, number: None }
+        self.wait(Event::Drained)
     }
 
     /// Waits until there is no guard, but not for ever.
@@ -110,30 +195,108 @@ impl Shutdown {
         timeout(deadline, self.drained()).await
     }
 
+    /// Runs a future, for which the shutdown waits, until it is ready or the shutdown is
+    /// [cancelled](Self::cancel). `None` if it was cancelled: the future is dropped then, which cancels its operations.
+    pub fn run_until_cancelled<F: Future>(
+        &self,
+        future: F,
+    ) -> impl Future<Output = Option<F::Output>> + use<F> {
+        self.guard().run_until_cancelled(future)
+    }
+
+    /// Starts a task on this executor that runs [until it is cancelled](Self::run_until_cancelled).
+    ///
+    /// # Panics
+    ///
+    /// Outside of a runtime.
+    #[track_caller]
+    pub fn spawn<F>(&self, future: F) -> JoinHandle<Option<F::Output>>
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+    {
+        spawn(self.run_until_cancelled(future))
+    }
+
+    /// Ends in order: requests, waits for the guards for `drain`, cancels what is left, and waits for that for
+    /// `reap`. Several tasks, of several shards, may do so at the same time.
+    pub async fn finish(&self, drain: Duration, reap: Duration) -> Finished {
+        self.request();
+        if self.drain(drain).await.is_ok() {
+            return Finished::Drained;
+        }
+        let late = self.guards();
+        self.cancel();
+        match self.drain(reap).await {
+            Ok(()) => Finished::Cancelled(late),
+            Err(Elapsed) => Finished::Remaining(self.guards()),
+        }
+    }
+
+    /// Reaches a stage, with all below it, and wakes those who wait for it.
+    fn enter(&self, stage: Stage) {
+        let mut left = vec![self.clone()];
+        while let Some(shutdown) = left.pop() {
+            let mut state = shutdown.lock();
+            // If it is there already, then its children are too.
+            if state.stage >= stage {
+                continue;
+            }
+            state.stage = stage;
+            left.extend(state.children.values().filter_map(Weak::upgrade).map(Self));
+            wake(state);
+        }
+    }
+
+    /// This one, its parent, and so on.
+    fn ancestry(&self) -> impl Iterator<Item = &Self> {
+        std::iter::successors(Some(self), |shutdown| shutdown.0.parent.as_ref().map(|(parent, _)| parent))
+    }
+
+    fn wait(&self, event: Event) -> Wait {
+        Wait { shutdown: self.clone(), event, number: None }
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         // Nothing panics under the lock.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl State {
-    const fn has_come(&self, event: Event) -> bool {
+    fn has_come(&self, event: Event) -> bool {
         match event {
-            Event::Requested => self.requested,
+            Event::Stage(stage) => self.stage >= stage,
             Event::Drained => self.guards == 0,
         }
     }
+
+    /// A number of its own, for who waits and for children.
+    const fn number(&mut self) -> u64 {
+        self.numbered += 1;
+        self.numbered
+    }
 }
 
-/// Wakes those that wait for an event, without the lock.
-fn wake(mut state: MutexGuard<'_, State>, event: Event) {
+/// Wakes those whose event has come, without the lock.
+fn wake(mut state: MutexGuard<'_, State>) {
     let all = std::mem::take(&mut state.waiting);
     let (woken, others): (BTreeMap<_, _>, _) =
-        all.into_iter().partition(|(_, waiting)| waiting.event == event);
+        all.into_iter().partition(|(_, waiting)| state.has_come(waiting.event));
     state.waiting = others;
     drop(state);
     for (_, waiting) in woken {
         waiting.waker.wake();
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        if let Some((parent, number)) = &self.parent {
+            // The last reference is gone, so nobody has this upgraded.
+            let gone = parent.lock().children.remove(number);
+            drop(gone);
+        }
     }
 }
 
@@ -151,6 +314,21 @@ impl Guard {
     pub fn is_requested(&self) -> bool {
         self.0.is_requested()
     }
+
+    /// Waits until the shutdown is cancelled.
+    pub fn cancelled(&self) -> impl Future<Output = ()> + use<> {
+        self.0.cancelled()
+    }
+
+    /// As [`Shutdown::run_until_cancelled`], with this guard.
+    pub async fn run_until_cancelled<F: Future>(self, future: F) -> Option<F::Output> {
+        // Declared after the guard, so dropped before it.
+        let future = pin!(future);
+        match select(future, self.cancelled()).await {
+            Either::Left(output) => Some(output),
+            Either::Right(()) => None,
+        }
+    }
 }
 
 impl Clone for Guard {
@@ -161,10 +339,12 @@ impl Clone for Guard {
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        let mut state = self.0.lock();
-        state.guards -= 1;
-        if state.guards == 0 {
-            wake(state, Event::Drained);
+        for shutdown in self.0.ancestry() {
+            let mut state = shutdown.lock();
+            state.guards -= 1;
+            if state.guards == 0 {
+                wake(state);
+            }
         }
     }
 }
@@ -185,8 +365,7 @@ impl Future for Wait {
         if state.has_come(this.event) {
             return Poll::Ready(());
         }
-        let number = *this.number.get_or_insert(state.numbered);
-        state.numbered = state.numbered.max(number + 1);
+        let number = *this.number.get_or_insert_with(|| state.number());
         let waiting = Waiting { event: this.event, waker: cx.waker().clone() };
         let old = state.waiting.insert(number, waiting);
         drop(state);
@@ -208,7 +387,7 @@ impl Debug for Shutdown {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let state = self.lock();
         f.debug_struct("Shutdown")
-            .field("requested", &state.requested)
+            .field("stage", &state.stage)
             .field("guards", &state.guards)
             .finish_non_exhaustive()
     }
