@@ -37,6 +37,8 @@ pub struct Builder {
     pub(crate) turn_budget: usize,
     pub(crate) buffers: u16,
     pub(crate) buffer_size: u32,
+    pub(crate) registered_buffers: u16,
+    pub(crate) registered_size: u32,
     blocking_threads: usize,
     blocking_queue: usize,
     teardown: Duration,
@@ -58,6 +60,8 @@ impl Builder {
             turn_budget: 256,
             buffers: 256,
             buffer_size: 16 * 1024,
+            registered_buffers: 64,
+            registered_size: 64 * 1024,
             blocking_threads: 4,
             blocking_queue: 1_024,
             teardown: Duration::from_secs(5),
@@ -118,6 +122,21 @@ impl Builder {
         assert!(size > 0, "a buffer holds at least one byte");
         self.buffers = buffers;
         self.buffer_size = size;
+        self
+    }
+
+    /// The registered buffers of each executor ([`buf::FixedPool`](crate::buf::FixedPool)): at most how many, of how many bytes each,
+    /// rounded up to 4096. Made and pinned one by one when they are wanted. Default 64 of 64 KiB.
+    ///
+    /// # Panics
+    ///
+    /// If `size` is 0 or above 1 GiB, which is more than a ring takes, or `buffers` is not from 1 to 16,384.
+    #[must_use]
+    pub const fn registered_buffers(mut self, buffers: u16, size: u32) -> Self {
+        assert!(buffers >= 1 && buffers <= 16_384, "from 1 to 16,384, the most that a ring takes");
+        assert!(size > 0 && size <= 1 << 30, "from one byte to 1 GiB");
+        self.registered_buffers = buffers;
+        self.registered_size = size;
         self
     }
 

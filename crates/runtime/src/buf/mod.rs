@@ -1,19 +1,28 @@
 //! Buffers that operations can own: memory that keeps its address, and comes back with the result.
 //!
-//! This file holds the two traits and their implementations for the standard containers and those of
-//! the `bytes` crate; parts of buffers and the pool of receive buffers stand beside it.
+//! This file holds the two traits. Beside it stand the containers that implement them, parts of buffers
+//! ([`Slice`]), several as one ([`IoVectoredBuf`]), memory that is aligned for `O_DIRECT` ([`AlignedBuf`]), memory that is
+//! registered with the ring ([`FixedPool`]) and the pool of receive buffers ([`PooledBuf`]).
 #![allow(unsafe_code, reason = "the traits promise what entries rest on")]
 
+mod aligned;
+mod containers;
+mod fixed;
 mod held;
 mod pool;
 mod slice;
+mod vectored;
 
 use std::ops::RangeBounds;
 
+pub use aligned::AlignedBuf;
+pub(crate) use fixed::Slots;
+pub use fixed::{FixedBuf, FixedPool, RegisteredBuf};
 pub(crate) use held::Held;
 pub(crate) use pool::Pool;
 pub use pool::PooledBuf;
 pub use slice::Slice;
+pub use vectored::{IoVectoredBuf, IoVectoredBufMut};
 
 /// The result of an operation, and the buffer that it had.
 pub type BufResult<T, B> = (std::io::Result<T>, B);
@@ -100,220 +109,4 @@ pub(crate) fn fill<B: IoBufMut>(buf: &mut B, bytes: &[u8]) -> usize {
     // SAFETY: just written.
     unsafe { buf.set_filled(n) };
     n
-}
-
-// SAFETY: a vector's bytes are on the heap, where moving the vector leaves them.
-unsafe impl IoBuf for Vec<u8> {
-    fn as_stable_ptr(&self) -> *const u8 {
-        self.as_ptr()
-    }
-
-    fn filled(&self) -> usize {
-        self.len()
-    }
-}
-
-// SAFETY: as above; the capacity is the allocation's size.
-unsafe impl IoBufMut for Vec<u8> {
-    fn as_stable_mut_ptr(&mut self) -> *mut u8 {
-        self.as_mut_ptr()
-    }
-
-    fn capacity(&self) -> usize {
-        Self::capacity(self)
-    }
-
-    unsafe fn set_filled(&mut self, len: usize) {
-        // SAFETY: the contract of this function.
-        unsafe { self.set_len(len) };
-    }
-}
-
-// SAFETY: on the heap, where moving the box leaves it.
-unsafe impl IoBuf for Box<[u8]> {
-    fn as_stable_ptr(&self) -> *const u8 {
-        self.as_ptr()
-    }
-
-    fn filled(&self) -> usize {
-        self.len()
-    }
-}
-
-// SAFETY: as above; all of it is initialised always.
-unsafe impl IoBufMut for Box<[u8]> {
-    fn as_stable_mut_ptr(&mut self) -> *mut u8 {
-        self.as_mut_ptr()
-    }
-
-    fn capacity(&self) -> usize {
-        self.len()
-    }
-
-    unsafe fn set_filled(&mut self, _len: usize) {}
-}
-
-// SAFETY: on the heap, where moving the box leaves it.
-unsafe impl<const N: usize> IoBuf for Box<[u8; N]> {
-    fn as_stable_ptr(&self) -> *const u8 {
-        self.as_ptr()
-    }
-
-    fn filled(&self) -> usize {
-        N
-    }
-}
-
-// SAFETY: as above; all of it is initialised always.
-unsafe impl<const N: usize> IoBufMut for Box<[u8; N]> {
-    fn as_stable_mut_ptr(&mut self) -> *mut u8 {
-        self.as_mut_ptr()
-    }
-
-    fn capacity(&self) -> usize {
-        N
-    }
-
-    unsafe fn set_filled(&mut self, _len: usize) {}
-}
-
-// SAFETY: inside of the value, so they stay where they are as long as it does.
-unsafe impl<const N: usize> IoBuf for [u8; N] {
-    const STABLE: bool = false;
-
-    fn as_stable_ptr(&self) -> *const u8 {
-        self.as_ptr()
-    }
-
-    fn filled(&self) -> usize {
-        N
-    }
-}
-
-// SAFETY: as above; all of it is initialised always.
-unsafe impl<const N: usize> IoBufMut for [u8; N] {
-    fn as_stable_mut_ptr(&mut self) -> *mut u8 {
-        self.as_mut_ptr()
-    }
-
-    fn capacity(&self) -> usize {
-        N
-    }
-
-    unsafe fn set_filled(&mut self, _len: usize) {}
-}
-
-// SAFETY: static memory moves nowhere.
-unsafe impl IoBuf for &'static [u8] {
-    fn as_stable_ptr(&self) -> *const u8 {
-        self.as_ptr()
-    }
-
-    fn filled(&self) -> usize {
-        self.len()
-    }
-}
-
-// SAFETY: static memory moves nowhere.
-unsafe impl<const N: usize> IoBuf for &'static [u8; N] {
-    fn as_stable_ptr(&self) -> *const u8 {
-        self.as_ptr()
-    }
-
-    fn filled(&self) -> usize {
-        N
-    }
-}
-
-// SAFETY: static memory moves nowhere.
-unsafe impl IoBuf for &'static str {
-    fn as_stable_ptr(&self) -> *const u8 {
-        self.as_ptr()
-    }
-
-    fn filled(&self) -> usize {
-        self.len()
-    }
-}
-
-// SAFETY: bytes in the pool's memory, or on the heap; moving the guard leaves them, and it alone has them.
-unsafe impl IoBuf for PooledBuf {
-    fn as_stable_ptr(&self) -> *const u8 {
-        self.as_ptr()
-    }
-
-    fn filled(&self) -> usize {
-        self.len()
-    }
-}
-
-// SAFETY: a string's bytes are on the heap, where moving the string leaves them.
-unsafe impl IoBuf for String {
-    fn as_stable_ptr(&self) -> *const u8 {
-        self.as_ptr()
-    }
-
-    fn filled(&self) -> usize {
-        self.len()
-    }
-}
-
-// SAFETY: shared and immutable as long as one handle on it exists.
-unsafe impl IoBuf for std::rc::Rc<[u8]> {
-    fn as_stable_ptr(&self) -> *const u8 {
-        self.as_ptr()
-    }
-
-    fn filled(&self) -> usize {
-        self.len()
-    }
-}
-
-// SAFETY: shared and immutable as long as one handle on it exists.
-unsafe impl IoBuf for std::sync::Arc<[u8]> {
-    fn as_stable_ptr(&self) -> *const u8 {
-        self.as_ptr()
-    }
-
-    fn filled(&self) -> usize {
-        self.len()
-    }
-}
-
-// SAFETY: shared and immutable as long as one handle on it exists; moving a handle leaves the bytes.
-unsafe impl IoBuf for bytes::Bytes {
-    fn as_stable_ptr(&self) -> *const u8 {
-        self.as_ptr()
-    }
-
-    fn filled(&self) -> usize {
-        self.len()
-    }
-}
-
-// SAFETY: a view of a heap allocation that no other handle overlaps; moving the handle leaves the bytes.
-unsafe impl IoBuf for bytes::BytesMut {
-    fn as_stable_ptr(&self) -> *const u8 {
-        self.as_ptr()
-    }
-
-    fn filled(&self) -> usize {
-        self.len()
-    }
-}
-
-// SAFETY: as above; the capacity is the size of the view.
-unsafe impl IoBufMut for bytes::BytesMut {
-    fn as_stable_mut_ptr(&mut self) -> *mut u8 {
-        self.as_mut_ptr()
-    }
-
-    fn capacity(&self) -> usize {
-        Self::capacity(self)
-    }
-
-    unsafe fn set_filled(&mut self, len: usize) {
-        // SAFETY: the contract of this function.
-        unsafe { self.set_len(len) };
-    }
 }

@@ -44,6 +44,9 @@ pub(crate) struct Context {
     /// The receive buffers, once they are wanted.
     pub(crate) pool: OnceCell<Rc<buf::Pool>>,
     buffers: (u16, u32),
+    /// The registered buffers, once they are wanted.
+    registered: OnceCell<Rc<buf::Slots>>,
+    registered_buffers: (u16, u32),
     tasks: RefCell<Slab<Task>>,
     most_tasks: usize,
     budget: usize,
@@ -67,6 +70,8 @@ impl Context {
             blocking,
             pool: OnceCell::new(),
             buffers: (builder.buffers, builder.buffer_size),
+            registered: OnceCell::new(),
+            registered_buffers: (builder.registered_buffers, builder.registered_size),
             tasks: RefCell::default(),
             most_tasks: builder.tasks,
             budget: builder.turn_budget.max(1),
@@ -152,6 +157,17 @@ impl Context {
         let (count, size) = self.buffers;
         let pool = buf::Pool::new(&self.driver, count, size)?;
         Ok(self.pool.get_or_init(|| pool).clone())
+    }
+
+    /// The pool of registered buffers.
+    pub(crate) fn registered(&self) -> Rc<buf::Slots> {
+        let (count, size) = self.registered_buffers;
+        self.registered.get_or_init(|| buf::Slots::new(count, size)).clone()
+    }
+
+    /// Whether these are the registered buffers of this executor's ring.
+    pub(crate) fn has_registered(&self, slots: &Rc<buf::Slots>) -> bool {
+        self.registered.get().is_some_and(|own| Rc::ptr_eq(own, slots))
     }
 
     fn root_waker(&self) -> Arc<TaskWaker> {

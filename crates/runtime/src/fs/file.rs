@@ -1,22 +1,19 @@
 //! Open files.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::path::Path;
 
-use super::Metadata;
-use crate::buf::{BufResult, IoBuf, IoBufMut};
+use super::{Metadata, OpenOptions};
 use crate::driver::Op;
 use crate::driver::op::file::Fsync;
 use crate::driver::op::path::{Base, Statx};
-use crate::driver::op::rw::{Read, Write};
 use crate::fd::SharedFd;
-
-/// The offset that stands for the file's own position.
-const OWN_POSITION: u64 = u64::MAX;
 
 /// An open file. Closed through the ring when it and everything in flight on it are gone.
 ///
-/// Reads and writes name their offset; several may be in flight at once.
+/// Reads and writes name their offset; several may be in flight at once. Cheap to clone: clones share the descriptor, and
+/// the last one closes it.
 ///
 /// # Examples
 ///
@@ -35,7 +32,7 @@ const OWN_POSITION: u64 = u64::MAX;
 /// })??;
 /// # Ok::<(), std::io::Error>(())
 /// ```
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct File(SharedFd);
 
 impl File {
@@ -47,83 +44,42 @@ impl File {
         self.0
     }
 
-    /// Reads from `offset` on: as much as there is, up to the buffer's capacity; 0 at the end of the file.
-    ///
-    /// # Errors
-    ///
-    /// Those of pread(2); `EBUSY` if too many operations are in flight.
-    pub async fn read_at<B: IoBufMut>(&self, buf: B, offset: u64) -> BufResult<usize, B> {
-        Op::new(Read::new(self.0.clone(), buf, offset)).await
+    pub(super) const fn shared(&self) -> &SharedFd {
+        &self.0
     }
 
-    /// Reads at the file's own position, and moves it; also from a pipe, a terminal, a device. Dropped in
-    /// flight, it may have read bytes that are lost then.
+    /// Opens a file for reading.
     ///
     /// # Errors
     ///
-    /// Those of read(2); `EBUSY` if too many operations are in flight.
-    pub async fn read<B: IoBufMut>(&self, buf: B) -> BufResult<usize, B> {
-        self.read_at(buf, OWN_POSITION).await
+    /// Those of openat2(2), `ENOENT` and `EACCES` above all; `EINVAL` for a path with a zero byte; `EBUSY` if too
+    /// many operations are in flight ([`Builder::operations`](crate::Builder::operations)).
+    pub async fn open(path: impl AsRef<Path>) -> io::Result<Self> {
+        OpenOptions::new().read(true).open(path).await
     }
 
-    /// Writes at the file's own position, and moves it; also to a pipe, a terminal, a device.
+    /// Opens a file for writing: a new one, or what is there, emptied.
     ///
     /// # Errors
     ///
-    /// Those of write(2); `EBUSY` if too many operations are in flight.
-    pub async fn write<B: IoBuf>(&self, buf: B) -> BufResult<usize, B> {
-        self.write_at(buf, OWN_POSITION).await
+    /// As [`open`](Self::open), and `ENOSPC`, `EROFS`.
+    pub async fn create(path: impl AsRef<Path>) -> io::Result<Self> {
+        OpenOptions::new().write(true).create(true).truncate(true).open(path).await
     }
 
-    /// Reads as many bytes as the buffer holds: `vec![0; n]` is read into as a whole, as by
-    /// [`std::io::Read::read_exact`].
+    /// Makes a new file, and opens it for reading and writing.
     ///
     /// # Errors
     ///
-    /// As [`read_at`](Self::read_at); `ErrorKind::UnexpectedEof` if the file ends before.
-    pub async fn read_exact_at<B: IoBufMut>(&self, mut buf: B, offset: u64) -> BufResult<(), B> {
-        let want = buf.filled();
-        let mut done = 0;
-        while done < want {
-            let (read, part) = self.read_at(buf.slice(done..want), offset + done as u64).await;
-            buf = part.into_inner();
-            match read {
-                Ok(0) => return (Err(io::ErrorKind::UnexpectedEof.into()), buf),
-                Ok(n) => done += n,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return (Err(error), buf),
-            }
-        }
-        (Ok(()), buf)
+    /// As [`create`](Self::create), and `EEXIST`.
+    pub async fn create_new(path: impl AsRef<Path>) -> io::Result<Self> {
+        OpenOptions::new().read(true).write(true).create_new(true).open(path).await
     }
 
-    /// Writes at `offset`: as much as the system takes.
-    ///
-    /// # Errors
-    ///
-    /// Those of pwrite(2); `EBUSY` if too many operations are in flight.
-    pub async fn write_at<B: IoBuf>(&self, buf: B, offset: u64) -> BufResult<usize, B> {
-        Op::new(Write::new(self.0.clone(), buf, offset)).await
-    }
-
-    /// Writes the whole buffer.
-    ///
-    /// # Errors
-    ///
-    /// As [`write_at`](Self::write_at); `ErrorKind::WriteZero` if the file takes no more.
-    pub async fn write_all_at<B: IoBuf>(&self, mut buf: B, offset: u64) -> BufResult<(), B> {
-        let mut done = 0;
-        while done < buf.filled() {
-            let (written, part) = self.write_at(buf.slice(done..), offset + done as u64).await;
-            buf = part.into_inner();
-            match written {
-                Ok(0) => return (Err(io::ErrorKind::WriteZero.into()), buf),
-                Ok(n) => done += n,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return (Err(error), buf),
-            }
-        }
-        (Ok(()), buf)
+    /// How to open a file otherwise: [`OpenOptions::new`].
+    #[must_use]
+    pub const fn options() -> OpenOptions {
+        OpenOptions::new()
     }
 
     /// Asks about the file.
@@ -167,7 +123,7 @@ impl File {
     ///
     /// # Errors
     ///
-    /// Gives the file back while an operation is still in flight on it.
+    /// Gives the file back while an operation is still in flight on it, or a clone exists.
     pub fn try_into_owned_fd(self) -> Result<OwnedFd, Self> {
         self.0.try_into_owned().map_err(Self)
     }
@@ -176,6 +132,12 @@ impl File {
 impl AsFd for File {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
+    }
+}
+
+impl AsRawFd for File {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.as_raw_fd()
     }
 }
 

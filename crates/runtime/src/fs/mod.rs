@@ -8,6 +8,7 @@ mod file;
 mod list;
 mod metadata;
 mod options;
+mod transfer;
 
 use std::ffi::CString;
 use std::io;
@@ -19,6 +20,7 @@ pub use file::File;
 pub use list::{DirEntry, read_dir};
 pub use metadata::{FileType, Metadata};
 pub use options::{OpenOptions, Resolve};
+pub use transfer::RwFlags;
 
 use crate::driver::Op;
 use crate::driver::op::path::{Base, Statx};

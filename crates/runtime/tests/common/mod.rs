@@ -76,6 +76,11 @@ pub(crate) async fn pair() -> (TcpStream, TcpStream) {
     (near, listener.accept().await.unwrap())
 }
 
+/// An empty folder on the disk that this was built on, as `/tmp` may be memory.
+pub(crate) fn on_disk() -> tempfile::TempDir {
+    tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap()
+}
+
 /// A folder with a file, a folder and a link out of it.
 pub(crate) fn folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();

@@ -5,11 +5,13 @@
 #![allow(unsafe_code, reason = "submits what it owns")]
 
 pub(crate) mod file;
+pub(crate) mod fixed;
 pub(crate) mod message;
 pub(crate) mod path;
 pub(crate) mod rw;
 pub(crate) mod socket;
 pub(crate) mod stream;
+pub(crate) mod vectored;
 
 use std::io;
 use std::pin::Pin;

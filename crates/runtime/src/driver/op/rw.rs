@@ -14,11 +14,19 @@ pub(crate) struct Read<B> {
     buf: Held<B>,
     /// Where in the file; `u64::MAX` is the file's own position, and right for what has none.
     offset: u64,
+    /// `RWF_*`.
+    flags: i32,
 }
 
 impl<B: IoBufMut> Read<B> {
     pub(crate) fn new(fd: SharedFd, buf: B, offset: u64) -> Self {
-        Self { fd, buf: Held::new(buf), offset }
+        Self { fd, buf: Held::new(buf), offset, flags: 0 }
+    }
+
+    /// With `RWF_*`, as by preadv2(2).
+    pub(crate) const fn with(mut self, flags: i32) -> Self {
+        self.flags = flags;
+        self
     }
 }
 
@@ -28,7 +36,7 @@ unsafe impl<B: IoBufMut> Operation for Read<B> {
 
     fn entry(&mut self) -> squeue::Entry {
         let (start, len) = (self.buf.as_stable_mut_ptr(), length(self.buf.capacity()));
-        opcode::Read::new(self.fd.target(), start, len).offset(self.offset).build()
+        opcode::Read::new(self.fd.target(), start, len).offset(self.offset).rw_flags(self.flags).build()
     }
 
     fn complete(self, completion: Completion) -> Self::Output {
@@ -42,11 +50,19 @@ pub(crate) struct Write<B> {
     buf: Held<B>,
     /// As in [`Read`].
     offset: u64,
+    /// `RWF_*`.
+    flags: i32,
 }
 
 impl<B: IoBuf> Write<B> {
     pub(crate) fn new(fd: SharedFd, buf: B, offset: u64) -> Self {
-        Self { fd, buf: Held::new(buf), offset }
+        Self { fd, buf: Held::new(buf), offset, flags: 0 }
+    }
+
+    /// With `RWF_*`, as by pwritev2(2).
+    pub(crate) const fn with(mut self, flags: i32) -> Self {
+        self.flags = flags;
+        self
     }
 }
 
@@ -56,7 +72,7 @@ unsafe impl<B: IoBuf> Operation for Write<B> {
 
     fn entry(&mut self) -> squeue::Entry {
         let (start, len) = (self.buf.as_stable_ptr(), length(self.buf.filled()));
-        opcode::Write::new(self.fd.target(), start, len).offset(self.offset).build()
+        opcode::Write::new(self.fd.target(), start, len).offset(self.offset).rw_flags(self.flags).build()
     }
 
     fn complete(self, completion: Completion) -> Self::Output {
