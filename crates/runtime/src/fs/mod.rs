@@ -4,6 +4,7 @@
 //! [`spawn_blocking`](crate::spawn_blocking)).
 
 mod dir;
+mod direct;
 mod file;
 mod list;
 mod metadata;
@@ -16,6 +17,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 pub use dir::{Dir, open_beneath};
+pub use direct::DirectAlignment;
 pub use file::File;
 pub use list::{DirEntry, read_dir};
 pub use metadata::{FileType, Metadata};

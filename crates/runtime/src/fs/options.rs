@@ -49,6 +49,9 @@ impl std::ops::BitOr for Resolve {
     }
 }
 
+/// The flags that make a file, which then has a mode.
+const MAKES: i32 = libc::O_CREAT | libc::O_TMPFILE & !libc::O_DIRECTORY;
+
 /// How to open a file. Close-on-exec is always set.
 ///
 /// # Examples
@@ -67,6 +70,11 @@ impl std::ops::BitOr for Resolve {
 pub struct OpenOptions {
     read: bool,
     write: bool,
+    create: bool,
+    create_new: bool,
+    tmpfile: bool,
+    sync: bool,
+    dsync: bool,
     flags: i32,
     mode: u32,
     resolve: Resolve,
@@ -76,7 +84,18 @@ impl OpenOptions {
     /// Nothing set: say at least what the file is opened for.
     #[must_use]
     pub const fn new() -> Self {
-        Self { read: false, write: false, flags: 0, mode: 0o666, resolve: Resolve::ANYTHING }
+        Self {
+            read: false,
+            write: false,
+            create: false,
+            create_new: false,
+            tmpfile: false,
+            sync: false,
+            dsync: false,
+            flags: 0,
+            mode: 0o666,
+            resolve: Resolve::ANYTHING,
+        }
     }
 
     /// For reading.
@@ -95,14 +114,16 @@ impl OpenOptions {
 
     /// Makes the file if there is none (`O_CREAT`).
     #[must_use]
-    pub const fn create(self, on: bool) -> Self {
-        self.flag(libc::O_CREAT, on)
+    pub const fn create(mut self, on: bool) -> Self {
+        self.create = on;
+        self
     }
 
     /// Makes the file, and fails with `EEXIST` if there is one (`O_CREAT | O_EXCL`).
     #[must_use]
-    pub const fn create_new(self, on: bool) -> Self {
-        self.flag(libc::O_CREAT | libc::O_EXCL, on)
+    pub const fn create_new(mut self, on: bool) -> Self {
+        self.create_new = on;
+        self
     }
 
     /// Empties the file (`O_TRUNC`).
@@ -124,8 +145,62 @@ impl OpenOptions {
         self
     }
 
-    /// More flags of openat2(2), such as `libc::O_DIRECT`, `libc::O_NONBLOCK` (so that opening a FIFO does not
-    /// wait), `libc::O_NOFOLLOW`, `libc::O_DIRECTORY`. What openat2 does not know is refused (`EINVAL`).
+    /// Reads and writes go around the page cache (`O_DIRECT`); addresses, offsets and lengths are aligned then:
+    /// [`File::direct_alignment`]. `EINVAL` on a file system without it.
+    #[must_use]
+    pub const fn direct(self, on: bool) -> Self {
+        self.flag(libc::O_DIRECT, on)
+    }
+
+    /// A write is on the disk when it completes, with what is needed to read it again (`O_DSYNC`).
+    #[must_use]
+    pub const fn dsync(mut self, on: bool) -> Self {
+        self.dsync = on;
+        self
+    }
+
+    /// A write and all metadata of the file are on the disk when it completes (`O_SYNC`).
+    #[must_use]
+    pub const fn sync(mut self, on: bool) -> Self {
+        self.sync = on;
+        self
+    }
+
+    /// Makes a file without a name in the directory that the path names (`O_TMPFILE`), for writing. It is gone with its last
+    /// descriptor, unless it gets a name. `EOPNOTSUPP` on a file system without it.
+    #[must_use]
+    pub const fn tmpfile(mut self, on: bool) -> Self {
+        self.tmpfile = on;
+        self
+    }
+
+    /// Reading does not change when the file was read last (`O_NOATIME`). `EPERM` for files of others.
+    #[must_use]
+    pub const fn noatime(self, on: bool) -> Self {
+        self.flag(libc::O_NOATIME, on)
+    }
+
+    /// A symbolic link at the end of the path is not followed but refused (`O_NOFOLLOW`, `ELOOP`).
+    #[must_use]
+    pub const fn nofollow(self, on: bool) -> Self {
+        self.flag(libc::O_NOFOLLOW, on)
+    }
+
+    /// Only a directory is opened (`O_DIRECTORY`, `ENOTDIR`).
+    #[must_use]
+    pub const fn directory(self, on: bool) -> Self {
+        self.flag(libc::O_DIRECTORY, on)
+    }
+
+    /// Opens the place alone (`O_PATH`), to ask about it or to start paths from it, without any right to what is in it. No
+    /// other access is asked for then. With [`nofollow`](Self::nofollow), a symbolic link itself.
+    #[must_use]
+    pub const fn path_only(self, on: bool) -> Self {
+        self.flag(libc::O_PATH, on)
+    }
+
+    /// More flags of openat2(2), such as `libc::O_NONBLOCK` (so that opening a FIFO does not
+    /// wait). They add to those that are set. What openat2 does not know is refused (`EINVAL`).
     #[must_use]
     pub const fn custom_flags(self, flags: i32) -> Self {
         self.flag(flags, true)
@@ -171,8 +246,18 @@ impl OpenOptions {
             (false, false) if self.flags & libc::O_PATH != 0 => 0,
             (false, false) => return Err(io::Error::from_raw_os_error(libc::EINVAL)),
         };
-        let flags = u64::from((self.flags | access | libc::O_CLOEXEC).cast_unsigned());
-        let makes = self.flags & (libc::O_CREAT | libc::O_TMPFILE & !libc::O_DIRECTORY) != 0;
+        let mut flags = self.flags | access | libc::O_CLOEXEC;
+        for (on, flag) in [
+            (self.create, libc::O_CREAT),
+            (self.create_new, libc::O_CREAT | libc::O_EXCL),
+            (self.tmpfile, libc::O_TMPFILE),
+            (self.sync, libc::O_SYNC),
+            (self.dsync, libc::O_DSYNC),
+        ] {
+            flags |= if on { flag } else { 0 };
+        }
+        let flags = u64::from(flags.cast_unsigned());
+        let makes = self.create || self.create_new || self.tmpfile || self.flags & MAKES != 0;
         let mode = if makes { u64::from(self.mode) } else { 0 };
         Ok(OpenHow::new().flags(flags).mode(mode).resolve(self.resolve.bits()))
     }

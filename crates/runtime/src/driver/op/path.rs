@@ -76,12 +76,20 @@ pub(crate) struct Statx {
     base: Base,
     path: CString,
     flags: i32,
+    mask: u32,
     facts: Box<MaybeUninit<Facts>>,
 }
 
 impl Statx {
     pub(crate) fn new(base: Base, path: CString, flags: i32) -> Self {
-        Self { base, path, flags, facts: Box::new(MaybeUninit::zeroed()) }
+        let mask = libc::STATX_BASIC_STATS | libc::STATX_BTIME;
+        Self { base, path, flags, mask, facts: Box::new(MaybeUninit::zeroed()) }
+    }
+
+    /// Asks for this (`STATX_*`), instead of the basic facts and when the file was made.
+    pub(crate) const fn mask(mut self, mask: u32) -> Self {
+        self.mask = mask;
+        self
     }
 }
 
@@ -91,8 +99,10 @@ unsafe impl Operation for Statx {
 
     fn entry(&mut self) -> squeue::Entry {
         let facts = self.facts.as_mut_ptr().cast();
-        let mask = libc::STATX_BASIC_STATS | libc::STATX_BTIME;
-        opcode::Statx::new(self.base.fd(), self.path.as_ptr(), facts).flags(self.flags).mask(mask).build()
+        opcode::Statx::new(self.base.fd(), self.path.as_ptr(), facts)
+            .flags(self.flags)
+            .mask(self.mask)
+            .build()
     }
 
     fn complete(self, completion: Completion) -> Self::Output {

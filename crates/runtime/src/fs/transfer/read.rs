@@ -39,9 +39,9 @@ impl File {
     ///         // Before Linux 6.14, and on some file systems.
     ///         Err(error) => assert_eq!(error.raw_os_error(), Some(libc::EOPNOTSUPP)),
     ///     }
-    ///     Ok(())
-    /// })?
-    /// # ; Ok::<(), std::io::Error>(())
+    ///     Ok::<(), std::io::Error>(())
+    /// })??;
+    /// # Ok::<(), std::io::Error>(())
     /// ```
     ///
     /// # Errors
@@ -123,9 +123,9 @@ impl File {
     ///     let file = File::open("Cargo.toml").await?;
     ///     let (read, (bracket, word)) = file.read_vectored_at(([0; 1], vec![0; 7]), 0).await;
     ///     assert_eq!((read?, bracket, word), (8, *b"[", b"package".to_vec()));
-    ///     Ok(())
-    /// })?
-    /// # ; Ok::<(), std::io::Error>(())
+    ///     Ok::<(), std::io::Error>(())
+    /// })??;
+    /// # Ok::<(), std::io::Error>(())
     /// ```
     ///
     /// # Errors
