@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use annulus_serve::demo::{AlbumOptions, write_album};
 use annulus_serve::http::MinRate;
-use annulus_serve::rt::signal::{Kind, Signals};
+use annulus_serve::rt::signal::{SignalKind, Signals};
 use annulus_serve::rt::{self, BackendChoice, BackendKind, Either};
 use annulus_serve::{Config, LogTarget, Server};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -104,13 +104,14 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
     let outcome = rt::Builder::new().backend(arguments.backend).run(async {
         match &arguments.directory {
             Some(directory) => {
-                let mut signals = Signals::new(&[Kind::Interrupt, Kind::Terminate])?;
+                let mut signals = Signals::new(&[SignalKind::interrupt(), SignalKind::terminate()])?;
                 serve(arguments, directory, &mut signals).await
             }
             None => {
                 // A terminal that is closed must not leave the album behind. Otherwise SIGHUP keeps its meaning, so that
                 // nohup(1) works.
-                let mut signals = Signals::new(&[Kind::Interrupt, Kind::Terminate, Kind::Hangup])?;
+                let mut signals =
+                    Signals::new(&[SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()])?;
                 demo(arguments, &mut signals).await
             }
         }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use annulus_rt::net::{ListenOptions, TcpListener, TcpStream};
-use annulus_rt::signal::{Kind, Signals};
+use annulus_rt::signal::{SignalKind, Signals};
 use annulus_rt::sync::Shutdown;
 use annulus_rt::{Counters, Either, Shards, counters, select, spawn};
 
@@ -30,7 +30,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     drop(first);
     let listening = AtomicUsize::new(0);
     let done = shards.clone().run(|_| async {
-        let signals = Signals::new(&[Kind::Interrupt, Kind::Terminate])?;
+        let signals = Signals::new(&[SignalKind::interrupt(), SignalKind::terminate()])?;
         let listener = options.bind(address)?;
         if listening.fetch_add(1, Ordering::Relaxed) + 1 == shards.count() {
             println!("listening on {address}");

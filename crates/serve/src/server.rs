@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use annulus_http::{Field, Policy};
 use annulus_rt::fs::{OpenOptions, Resolve};
-use annulus_rt::signal::{Kind, Signals};
+use annulus_rt::signal::{SignalKind, Signals};
 use annulus_rt::sync::Shutdown;
 use annulus_rt::{Builder, Either, Shards, select};
 use rustix::fs::ResolveFlags;
@@ -158,7 +158,8 @@ impl fmt::Debug for Server {
 /// As [`Server::start`] and [`Server::run_until_told`].
 pub fn serve(config: Config, started: impl FnOnce(&Server)) -> Result<(), ServeError> {
     annulus_rt::run(async {
-        let mut signals = Signals::new(&[Kind::Interrupt, Kind::Terminate]).map_err(ServeError::Runtime)?;
+        let mut signals =
+            Signals::new(&[SignalKind::interrupt(), SignalKind::terminate()]).map_err(ServeError::Runtime)?;
         let server = Server::start(config)?;
         started(&server);
         server.run_until_told(&mut signals).await

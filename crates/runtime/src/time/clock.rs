@@ -13,6 +13,10 @@ pub(crate) fn now() -> Instant {
 
 /// A point in the future.
 pub(crate) fn later(duration: Duration) -> Instant {
-    let now = now();
-    now.checked_add(duration).unwrap_or_else(|| now + FAR)
+    plus(now(), duration)
+}
+
+/// A point so long after another.
+pub(crate) fn plus(instant: Instant, duration: Duration) -> Instant {
+    instant.checked_add(duration).unwrap_or_else(|| instant + FAR)
 }

@@ -1,10 +1,15 @@
-//! Sleeping, deadlines, and futures that take too long.
+//! Sleeping, ticking, deadlines, and futures that take too long.
 //!
 //! Timers live in the executor and cost the ring nothing: the nearest one bounds the wait of the turn.
 //! The clock is monotonic and read in `clock` alone.
 
 pub(crate) mod clock;
+mod deadline;
+mod interval;
 pub(crate) mod timers;
+
+pub use deadline::Deadline;
+pub use interval::{Interval, MissedTickBehavior, interval, interval_at};
 
 use std::fmt::{self, Display, Formatter};
 use std::io;
