@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use annulus_rt::net::{TcpListener, TcpStream};
-use annulus_rt::signal::{Kind, Signals};
+use annulus_rt::signal::{SignalKind, Signals};
 use annulus_rt::sync::{Finished, Guard, Shutdown};
 use annulus_rt::time::{sleep, timeout};
 use annulus_rt::{Shards, run, spawn, yield_now};
@@ -177,7 +177,7 @@ fn ctrl_c_ends_busy_shards_that_serve_in_order() {
         let ended = Shards::new(3).run(|shard| {
             let shutdown = shutdown.clone();
             async move {
-                let mut signals = Signals::new(&[Kind::Interrupt]).unwrap();
+                let mut signals = Signals::new(&[SignalKind::interrupt()]).unwrap();
                 let listener = TcpListener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
                 let address = listener.local_addr().unwrap();
                 // A server that never rests: each connection is answered for ever, and one task spins beside.
@@ -213,7 +213,7 @@ fn ctrl_c_ends_busy_shards_that_serve_in_order() {
                     }
                     kill_process(getpid(), Signal::INT).unwrap();
                 }
-                assert_eq!(timeout(LONG, signals.next()).await.unwrap().unwrap(), Kind::Interrupt);
+                assert_eq!(timeout(LONG, signals.next()).await.unwrap().unwrap(), SignalKind::interrupt());
                 let finished = shutdown.finish(Duration::from_millis(50), LONG).await;
                 assert_ne!(finished, Finished::Remaining(shutdown.guards()), "shard {shard}");
                 assert!(accepting.await.unwrap().is_none(), "an accept that waits was cancelled");
