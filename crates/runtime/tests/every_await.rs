@@ -204,7 +204,11 @@ fn a_receive_that_is_dropped_loses_no_byte() {
             let bytes = match taken.take() {
                 Some(bytes) => bytes,
                 None if left == 0 => break,
-                None => receiver.next().await.unwrap().expect("the peer has not closed").to_vec(),
+                None => {
+                    let next =
+                        timeout(Duration::from_secs(30), receiver.next()).await.expect("a byte was lost");
+                    next.unwrap().expect("the peer has not closed").to_vec()
+                }
             };
             assert_eq!(bytes, numbered(received, bytes.len()));
             left -= bytes.len();
