@@ -96,7 +96,13 @@ impl<H: BufRingHandle> Filled<H> {
     #[must_use]
     #[inline]
     pub fn as_slice(&self) -> Option<&[u8]> {
-        if self.span.pieces > 1 { None } else { Some(self.chunks().next().unwrap_or_default()) }
+        let Span { first, start, len, pieces } = self.span;
+        match pieces {
+            0 => Some(&[]),
+            // SAFETY: as in `chunks`.
+            1 => Some(unsafe { self.ring.buf_ring().buffers.slice(first, start, len) }),
+            _ => None,
+        }
     }
 
     /// A copy of all bytes.

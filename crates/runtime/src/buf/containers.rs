@@ -18,10 +18,12 @@ macro_rules! written_from {
         // SAFETY: the bytes are on the heap, in static memory or in a pool, where moving the container leaves them. Where
         // they are shared (`Rc`, `Arc`, `Bytes`), none of these changes them as long as two handles exist.
         unsafe impl IoBuf for $Container {
+            #[inline]
             fn as_stable_ptr(&self) -> *const u8 {
                 self.as_ptr()
             }
 
+            #[inline]
             fn filled(&self) -> usize {
                 self.len()
             }

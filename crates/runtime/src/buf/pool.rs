@@ -83,8 +83,9 @@ impl Pool {
     /// completion of an operation that picks from `ring`.
     pub(crate) fn filled(self: &Rc<Self>, ring: &Rc<BufRing>, completion: Completion) -> Option<PooledBuf> {
         let filled = Filled::of(ring.clone(), completion.flags.bits(), completion.result)?;
-        self.lent.set(self.lent.get() + 1);
-        Some(PooledBuf { bytes: Bytes::Ring(filled), pool: self.clone() })
+        // It lies in one buffer then, as `PooledBuf` takes for granted.
+        assert!(filled.len() <= self.size as usize, "{} bytes in a buffer of {}", filled.len(), self.size);
+        Some(PooledBuf { bytes: Bytes::Ring(filled), _lent: Lent::of(self) })
     }
 
     /// A buffer to receive into, if fewer than all are lent.
@@ -94,8 +95,7 @@ impl Pool {
 
     /// Bytes as a guard that were received in another way.
     pub(crate) fn lend(self: &Rc<Self>, bytes: Vec<u8>) -> PooledBuf {
-        self.lent.set(self.lent.get() + 1);
-        PooledBuf { bytes: Bytes::Own(bytes), pool: self.clone() }
+        PooledBuf { bytes: Bytes::Own(bytes), _lent: Lent::of(self) }
     }
 
     /// Waits until a buffer may be to be had again.
@@ -116,8 +116,16 @@ impl Pool {
     }
 
     /// A guard is gone.
+    #[inline]
     fn give_back(&self) {
         self.lent.set(self.lent.get() - 1);
+        if !self.waiting.borrow().is_empty() {
+            self.wake_first();
+        }
+    }
+
+    #[cold]
+    fn wake_first(&self) {
         let first = self.waiting.borrow_mut().pop_front();
         if let Some(waker) = first {
             waker.wake();
@@ -130,24 +138,62 @@ impl Pool {
 /// Keep it short: every buffer that is held is one that no connection can receive into. It can be sent
 /// as it is.
 pub struct PooledBuf {
+    // Dropped before what follows: who is woken is to find the buffer.
     bytes: Bytes,
-    pool: Rc<Pool>,
+    _lent: Lent,
 }
 
 enum Bytes {
     Ring(Filled<Rc<BufRing>>),
     Own(Vec<u8>),
-    Gone,
+}
+
+/// The count of one guard.
+struct Lent(Rc<Pool>);
+
+impl Lent {
+    fn of(pool: &Rc<Pool>) -> Self {
+        pool.lent.set(pool.lent.get() + 1);
+        Self(pool.clone())
+    }
+}
+
+impl Drop for Lent {
+    #[inline]
+    fn drop(&mut self) {
+        self.0.give_back();
+    }
+}
+
+impl PooledBuf {
+    // Both as those of the slice, without looking for the bytes.
+
+    /// How many bytes there are.
+    #[must_use]
+    #[inline]
+    pub const fn len(&self) -> usize {
+        match &self.bytes {
+            Bytes::Ring(filled) => filled.len(),
+            Bytes::Own(bytes) => bytes.len(),
+        }
+    }
+
+    /// Whether there are none. A receive never brings that.
+    #[must_use]
+    #[inline]
+    pub const fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
 }
 
 impl Deref for PooledBuf {
     type Target = [u8];
 
+    #[inline]
     fn deref(&self) -> &[u8] {
         match &self.bytes {
             Bytes::Ring(filled) => filled.as_slice().unwrap_or_default(),
             Bytes::Own(bytes) => bytes,
-            Bytes::Gone => &[],
         }
     }
 }
@@ -155,14 +201,6 @@ impl Deref for PooledBuf {
 impl AsRef<[u8]> for PooledBuf {
     fn as_ref(&self) -> &[u8] {
         self
-    }
-}
-
-impl Drop for PooledBuf {
-    fn drop(&mut self) {
-        // The buffer first: who is woken is to find it.
-        self.bytes = Bytes::Gone;
-        self.pool.give_back();
     }
 }
 

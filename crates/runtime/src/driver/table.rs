@@ -76,22 +76,51 @@ enum Owner {
     Nobody,
 }
 
+/// With its slot it fills one line of the cache.
 struct Live {
     owner: Owner,
-    /// What kind of operation it is.
-    opcode: u8,
-    /// Its cancellation was asked for.
-    cancelled: bool,
     /// The run of a canceller that it was last polled in; 0: none.
     run: u64,
     first: Option<Completion>,
-    rest: VecDeque<Completion>,
-    /// No completion follows.
-    finished: bool,
+    /// Those after the first, once there were any.
+    #[expect(clippy::box_collection, reason = "hardly ever there, it is to take no room in the slot")]
+    rest: Option<Box<VecDeque<Completion>>>,
     /// Completions that may wait before the operation is cancelled to keep it from piling up; 0: all.
-    bound: usize,
+    bound: u32,
     /// That has happened.
     throttled: bool,
+    /// No completion follows.
+    finished: bool,
+    /// Its cancellation was asked for.
+    cancelled: bool,
+    /// What kind of operation it is.
+    opcode: u8,
+}
+
+impl Live {
+    /// Keeps a completion until it is read. Returns whether too many wait now.
+    #[inline]
+    fn keep(&mut self, completion: Completion) -> bool {
+        let waiting = if self.first.is_none() {
+            self.first = Some(completion);
+            1
+        } else {
+            let rest = self.rest.get_or_insert_default();
+            rest.push_back(completion);
+            1 + rest.len()
+        };
+        self.bound > 0 && waiting >= self.bound as usize
+    }
+
+    /// Takes the oldest completion out.
+    #[inline]
+    fn read(&mut self) -> Option<Completion> {
+        let next = self.first.take();
+        if let Some(rest) = &mut self.rest {
+            self.first = rest.pop_front();
+        }
+        next
+    }
 }
 
 struct Slot {
@@ -152,7 +181,8 @@ impl Table {
     /// Takes a slot for an operation that a future owns; at most `waiting` completions of it may wait (0:
     /// any number). `None` if the table is full.
     pub(crate) fn insert(&mut self, opcode: u8, waker: Option<Waker>, waiting: usize) -> Option<Key> {
-        self.has_room().then(|| self.occupy(Owner::Future(waker), opcode, waiting))
+        let bound = u32::try_from(waiting).unwrap_or(u32::MAX);
+        self.has_room().then(|| self.occupy(Owner::Future(waker), opcode, bound))
     }
 
     /// Takes a slot for a close.
@@ -182,18 +212,19 @@ impl Table {
         self.slots.len() - self.free.len() - self.extra < self.bound
     }
 
-    fn occupy(&mut self, owner: Owner, opcode: u8, bound: usize) -> Key {
+    #[inline]
+    fn occupy(&mut self, owner: Owner, opcode: u8, bound: u32) -> Key {
         self.unfinished += 1;
         let live = Live {
             owner,
-            opcode,
-            cancelled: false,
             run: 0,
             first: None,
-            rest: VecDeque::new(),
-            finished: false,
+            rest: None,
             bound,
             throttled: false,
+            finished: false,
+            cancelled: false,
+            opcode,
         };
         if let Some(index) = self.free.pop() {
             let slot = &mut self.slots[index as usize];
@@ -217,22 +248,16 @@ impl Table {
         let last = !completion.more();
         self.unfinished -= usize::from(last && !live.finished);
         live.finished = last;
-        match std::mem::replace(&mut live.owner, Owner::Told) {
-            Owner::Future(mut waker) => {
-                let waker = waker.take();
-                live.owner = Owner::Future(None);
-                if live.first.is_none() {
-                    live.first = Some(completion);
-                } else {
-                    live.rest.push_back(completion);
-                }
-                let waiting = 1 + live.rest.len();
-                if !last && live.bound > 0 && waiting >= live.bound && !live.throttled {
-                    live.throttled = true;
-                    return Delivered::Throttle(waker, key);
-                }
-                waker.map_or(Delivered::Nothing, Delivered::Wake)
+        if let Owner::Future(waker) = &mut live.owner {
+            let waker = waker.take();
+            if live.keep(completion) && !last && !live.throttled {
+                live.throttled = true;
+                return Delivered::Throttle(waker, key);
             }
+            return waker.map_or(Delivered::Nothing, Delivered::Wake);
+        }
+        match std::mem::replace(&mut live.owner, Owner::Told) {
+            Owner::Future(_) => unreachable!("it was looked at just now"),
             Owner::Leftover(leftover) => Delivered::Late(leftover, key),
             Owner::Close(fd) => {
                 self.free(key);
@@ -296,8 +321,7 @@ impl Table {
         replaced: &mut Option<Waker>,
     ) -> Poll<Option<Completion>> {
         let live = self.live(key).expect("a future polls its own operation, which nobody else frees");
-        if let Some(next) = live.first.take() {
-            live.first = live.rest.pop_front();
+        if let Some(next) = live.read() {
             let hidden = live.throttled && live.finished && next.result == -libc::ECANCELED;
             if !hidden {
                 return Poll::Ready(Some(next));
@@ -315,7 +339,7 @@ impl Table {
     /// is free then). If not, the caller tells the leftover of them, puts it [back](Self::put_back), and cancels.
     pub(crate) fn abandon(&mut self, key: Key) -> (Vec<Completion>, Option<Waker>, bool) {
         let live = self.live(key).expect("a future abandons its own operation, once");
-        let unread = live.first.take().into_iter().chain(live.rest.drain(..)).collect();
+        let unread = std::iter::from_fn(|| live.read()).collect();
         let finished = live.finished;
         let owner = std::mem::replace(&mut live.owner, Owner::Told);
         let waker = if let Owner::Future(waker) = owner { waker } else { None };

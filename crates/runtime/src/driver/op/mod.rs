@@ -25,12 +25,11 @@ use crate::buf::{BufResult, IoBufMut};
 
 /// An operation as a future.
 #[must_use = "an operation is submitted when it is awaited"]
-pub(crate) struct Op<T: Operation>(State<T>);
-
-enum State<T> {
-    New(T),
-    InFlight(Rc<Driver>, Key, T),
-    Done,
+pub(crate) struct Op<T: Operation> {
+    /// Until it has completed. It stays in its place meanwhile: it may be large.
+    op: Option<T>,
+    /// Where it is in flight.
+    flight: Option<(Rc<Driver>, Key)>,
 }
 
 /// What the kernel writes to lies behind pointers that moving the operation does not change
@@ -38,53 +37,54 @@ enum State<T> {
 impl<T: Operation> Unpin for Op<T> {}
 
 impl<T: Operation> Op<T> {
+    #[inline]
     pub(crate) const fn new(op: T) -> Self {
-        Self(State::New(op))
-    }
-
-    fn start(mut op: T, cx: &Context<'_>) -> Result<State<T>, T::Output> {
-        let driver = Driver::current();
-        let entry = op.entry();
-        // SAFETY: the operation owns what the entry names (its contract); this value owns the operation until
-        // the last completion, and gives it to the driver if it is dropped before.
-        match unsafe { driver.submit(entry, Some(cx.waker().clone()), 0) } {
-            Ok(key) => Ok(State::InFlight(driver, key, op)),
-            Err(errno) => Err(op.complete(Completion::failed(errno))),
-        }
+        Self { op: Some(op), flight: None }
     }
 }
 
 impl<T: Operation> Future for Op<T> {
     type Output = T::Output;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T::Output> {
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T::Output> {
+        let this = self.get_mut();
+        let Some(op) = &mut this.op else { panic!("an operation was polled after it had completed") };
         // In flight, the operation leaves its place only with its last completion: polling runs the destructor of
         // an older waker, and if that panics, what the kernel works on must still be here, for `drop` to hand over.
-        let completion = match &self.0 {
-            State::New(_) => None,
-            State::InFlight(driver, key, _) => match driver.poll_single(*key, cx) {
-                Poll::Ready(completion) => Some(completion),
+        let completion = match &this.flight {
+            Some((driver, key)) => match driver.poll_single(*key, cx) {
+                Poll::Ready(completion) => completion,
                 Poll::Pending => return Poll::Pending,
             },
-            State::Done => panic!("an operation was polled after it had completed"),
-        };
-        match (std::mem::replace(&mut self.0, State::Done), completion) {
-            (State::InFlight(_, _, op), Some(completion)) => Poll::Ready(op.complete(completion)),
-            (State::New(op), _) => match Self::start(op, cx) {
-                Ok(state) => {
-                    self.0 = state;
-                    Poll::Pending
+            None => {
+                let driver = Driver::current();
+                let entry = op.entry();
+                // SAFETY: the operation owns what the entry names (its contract); this value owns the operation until
+                // the last completion, and gives it to the driver if it is dropped before.
+                match unsafe { driver.submit(entry, Some(cx.waker().clone()), 0) } {
+                    Ok(key) => {
+                        this.flight = Some((driver, key));
+                        return Poll::Pending;
+                    }
+                    Err(errno) => Completion::failed(errno),
                 }
-                Err(output) => Poll::Ready(output),
-            },
-            _ => unreachable!("the state was looked at just now"),
+            }
+        };
+        this.flight = None;
+        match this.op.take() {
+            Some(op) => Poll::Ready(op.complete(completion)),
+            None => unreachable!("it was there just now"),
         }
     }
 }
 
 impl<T: Operation> Drop for Op<T> {
+    #[inline]
     fn drop(&mut self) {
-        if let State::InFlight(driver, key, mut op) = std::mem::replace(&mut self.0, State::Done) {
+        if let Some((driver, key)) = self.flight.take()
+            && let Some(mut op) = self.op.take()
+        {
             op.abandoned();
             driver.abandon(key, Box::new(Late(op)));
         }
