@@ -68,6 +68,7 @@ pub mod cancel;
 pub mod fs;
 pub mod io;
 pub mod net;
+pub mod process;
 pub mod signal;
 pub mod sync;
 pub mod time;

@@ -8,6 +8,7 @@ pub(crate) mod file;
 pub(crate) mod fixed;
 pub(crate) mod message;
 pub(crate) mod path;
+pub(crate) mod process;
 pub(crate) mod rw;
 pub(crate) mod socket;
 pub(crate) mod stream;
