@@ -5,25 +5,26 @@
 //! a bounded queue; one that is full refuses.
 
 use std::collections::VecDeque;
-use std::fmt::{self, Debug, Formatter};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::Duration;
 
-use crate::JoinError;
 use crate::executor::Context as Executor;
+use crate::{JoinError, JoinHandle};
 
 /// How long an idle thread stays.
 const IDLE: Duration = Duration::from_secs(10);
 
 /// Runs a closure on another thread, of a small pool, and waits for what it returns. For calls that block
-/// for long and that the ring cannot do.
+/// for long and that the ring cannot do, and for work that would hold up the executor.
 ///
-/// Dropping the future does not stop a closure that runs; one that still waits is not run.
+/// The handle yields [`JoinError::Panicked`] if the closure panicked, [`JoinError::Refused`] if too much waits already
+/// ([`Builder::blocking`](crate::Builder::blocking)) or no thread can be started, [`JoinError::Aborted`] if the runtime
+/// ended before it began. Dropping the handle changes nothing; [`JoinHandle::abort`] keeps a closure that has not begun from
+/// being run.
 ///
 /// # Examples
 ///
@@ -38,37 +39,43 @@ const IDLE: Duration = Duration::from_secs(10);
 /// # Panics
 ///
 /// Outside of a runtime.
-pub fn spawn_blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> BlockingHandle<T> {
-    let shared = Arc::new(Mutex::new(Shared { state: State::Waiting(None) }));
+pub fn spawn_blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
+    let shared = Arc::new(Shared(Mutex::new(State::Waiting { begun: false, waker: None })));
     let promise = Promise(shared.clone());
     let job: Job = Box::new(move || {
-        if !promise.is_wanted() {
+        if !promise.begin() {
             return;
         }
         let outcome = catch_unwind(AssertUnwindSafe(work)).map_err(JoinError::Panicked);
         promise.keep(outcome);
     });
-    if let Err(job) = Executor::current().blocking.push(job) {
-        finish(&shared, Err(JoinError::Refused));
+    if let Err(job) = Executor::with(|executor| executor.blocking.push(job)) {
+        shared.finish(Err(JoinError::Refused));
         drop(job);
     }
-    BlockingHandle { shared }
+    JoinHandle::of_blocking(shared)
 }
 
-/// The future of [`spawn_blocking`]. [`JoinError::Panicked`] if the closure panicked, [`JoinError::Refused`] if too much
-/// waits already ([`Builder::blocking`](crate::Builder::blocking)) or no thread can be started,
-/// [`JoinError::Aborted`] if the runtime ended first.
-#[must_use = "the result of the closure is lost unless this is awaited"]
-pub struct BlockingHandle<T> {
-    shared: Arc<Mutex<Shared<T>>>,
+/// Work on another thread, as the handles that abort it see it.
+pub(crate) trait Abort {
+    /// Keeps it from being run, if it has not begun.
+    fn abort(&self);
+
+    /// Whether its outcome is there, or was.
+    fn is_finished(&self) -> bool;
 }
 
-struct Shared<T> {
-    state: State<T>,
+/// Work on another thread, as the handle that waits for it sees it.
+pub(crate) trait Outcome<T>: Abort {
+    /// What came of it, once.
+    fn poll(&self, cx: &Context<'_>) -> Poll<Result<T, JoinError>>;
 }
+
+/// Where an outcome waits for its handle.
+struct Shared<T>(Mutex<State<T>>);
 
 enum State<T> {
-    Waiting(Option<Waker>),
+    Waiting { begun: bool, waker: Option<Waker> },
     Done(Result<T, JoinError>),
     Taken,
 }
@@ -78,68 +85,81 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Settles what a future waits for, once.
-fn finish<T>(shared: &Mutex<Shared<T>>, outcome: Result<T, JoinError>) {
-    let before = {
-        let mut shared = lock(shared);
-        if !matches!(shared.state, State::Waiting(_)) {
-            return;
+impl<T> Shared<T> {
+    /// Settles what the handle waits for, once.
+    fn finish(&self, outcome: Result<T, JoinError>) {
+        let before = {
+            let mut state = lock(&self.0);
+            if !matches!(*state, State::Waiting { .. }) {
+                // Without the lock: dropping the outcome may do anything.
+                drop(state);
+                return drop(outcome);
+            }
+            std::mem::replace(&mut *state, State::Done(outcome))
+        };
+        if let State::Waiting { waker: Some(waker), .. } = before {
+            waker.wake();
         }
-        std::mem::replace(&mut shared.state, State::Done(outcome))
-    };
-    if let State::Waiting(Some(waker)) = before {
-        waker.wake();
     }
 }
 
-/// A job's end of the result: if it is dropped without having run, the future is told.
-struct Promise<T>(Arc<Mutex<Shared<T>>>);
+impl<T> Abort for Shared<T> {
+    fn abort(&self) {
+        let waits = matches!(*lock(&self.0), State::Waiting { begun: false, .. });
+        if waits {
+            // Should it begin between the two, its outcome finds its place taken.
+            self.finish(Err(JoinError::Aborted));
+        }
+    }
+
+    fn is_finished(&self) -> bool {
+        !matches!(*lock(&self.0), State::Waiting { .. })
+    }
+}
+
+impl<T> Outcome<T> for Shared<T> {
+    fn poll(&self, cx: &Context<'_>) -> Poll<Result<T, JoinError>> {
+        let mut state = lock(&self.0);
+        match std::mem::replace(&mut *state, State::Taken) {
+            State::Done(outcome) => Poll::Ready(outcome),
+            State::Waiting { begun, waker: before } => {
+                *state = State::Waiting { begun, waker: Some(cx.waker().clone()) };
+                // Without the lock: a waker's destructor may do anything.
+                drop(state);
+                drop(before);
+                Poll::Pending
+            }
+            State::Taken => {
+                drop(state);
+                panic!("a join handle was polled after it had yielded")
+            }
+        }
+    }
+}
+
+/// A job's end of the result: if it is dropped without having run, the handle is told.
+struct Promise<T>(Arc<Shared<T>>);
 
 impl<T> Promise<T> {
-    /// Whether the future still exists.
-    fn is_wanted(&self) -> bool {
-        Arc::strong_count(&self.0) > 1
+    /// Whether it is to be run; from here on it cannot be aborted.
+    fn begin(&self) -> bool {
+        match &mut *lock(&self.0.0) {
+            State::Waiting { begun, .. } => {
+                *begun = true;
+                true
+            }
+            _ => false,
+        }
     }
 
     fn keep(self, outcome: Result<T, JoinError>) {
-        finish(&self.0, outcome);
+        self.0.finish(outcome);
     }
 }
 
 impl<T> Drop for Promise<T> {
     fn drop(&mut self) {
-        finish(&self.0, Err(JoinError::Aborted));
-    }
-}
-
-impl<T> Future for BlockingHandle<T> {
-    type Output = Result<T, JoinError>;
-
-    /// # Panics
-    ///
-    /// If it is polled after it has yielded.
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut shared = lock(&self.shared);
-        match std::mem::replace(&mut shared.state, State::Taken) {
-            State::Done(outcome) => Poll::Ready(outcome),
-            State::Waiting(before) => {
-                shared.state = State::Waiting(Some(cx.waker().clone()));
-                // Without the lock: a waker's destructor may do anything.
-                drop(shared);
-                drop(before);
-                Poll::Pending
-            }
-            State::Taken => {
-                drop(shared);
-                panic!("blocking work was polled after it had yielded")
-            }
-        }
-    }
-}
-
-impl<T> Debug for BlockingHandle<T> {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        f.debug_struct("BlockingHandle").finish_non_exhaustive()
+        self.0.finish(Err(JoinError::Aborted));
     }
 }
 

@@ -44,6 +44,7 @@ pub struct Builder {
     teardown: Duration,
     pub(crate) cpu: Option<usize>,
     around_rings: Option<fn(IoUring) -> IoUring>,
+    pub(crate) poll_times: bool,
 }
 
 impl Builder {
@@ -67,6 +68,7 @@ impl Builder {
             teardown: Duration::from_secs(5),
             cpu: None,
             around_rings: None,
+            poll_times: false,
         }
     }
 
@@ -188,6 +190,14 @@ impl Builder {
     #[must_use]
     pub const fn around_rings(mut self, around: fn(IoUring) -> IoUring) -> Self {
         self.around_rings = Some(around);
+        self
+    }
+
+    /// Measures how long each poll takes, for [`Counters::poll_times`](crate::Counters::poll_times): the clock is read twice
+    /// for each. Default `false`.
+    #[must_use]
+    pub const fn poll_times(mut self, measured: bool) -> Self {
+        self.poll_times = measured;
         self
     }
 

@@ -65,12 +65,14 @@
 
 pub mod buf;
 pub mod cancel;
+pub mod coop;
 pub mod fs;
 pub mod io;
 pub mod net;
 pub mod process;
 pub mod signal;
 pub mod sync;
+pub mod task;
 pub mod time;
 
 mod blocking;
@@ -82,12 +84,14 @@ mod fd;
 mod select;
 mod shards;
 mod spawn;
+mod stats;
 
 pub use annulus::{BackendChoice, BackendKind, Chosen};
-pub use blocking::{BlockingHandle, spawn_blocking};
+pub use blocking::spawn_blocking;
 pub use builder::Builder;
 pub use error::Error;
-pub use executor::task::{JoinError, JoinHandle};
 pub use select::{Either, select};
 pub use shards::Shards;
-pub use spawn::{Counters, chosen, counters, run, spawn, try_spawn, yield_now};
+pub use spawn::{chosen, counters, run, spawn, try_spawn, yield_now};
+pub use stats::{Counters, PollTimes};
+pub use task::{AbortHandle, JoinError, JoinHandle, JoinSet};

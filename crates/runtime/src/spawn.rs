@@ -5,7 +5,8 @@ use std::task::Poll;
 use annulus::Chosen;
 
 use crate::executor::Context;
-use crate::executor::task::refused;
+use crate::stats::Counters;
+use crate::task::Origin;
 use crate::{Builder, Error, JoinHandle};
 
 /// Runs a future to its end on this thread, on a ring of its own. [`Builder::run`] with every default.
@@ -47,12 +48,13 @@ pub fn run<F: Future>(future: F) -> Result<F::Output, Error> {
 /// # Panics
 ///
 /// Outside of a runtime.
+#[track_caller]
 pub fn spawn<F>(future: F) -> JoinHandle<F::Output>
 where
     F: Future + 'static,
     F::Output: 'static,
 {
-    try_spawn(future).unwrap_or_else(|_refused| refused())
+    try_spawn(future).unwrap_or_else(|_refused| JoinHandle::refused())
 }
 
 /// As [`spawn`], but gives the future back if the executor has as many tasks as it may have.
@@ -64,12 +66,14 @@ where
 /// # Panics
 ///
 /// Outside of a runtime.
+#[track_caller]
 pub fn try_spawn<F>(future: F) -> Result<JoinHandle<F::Output>, F>
 where
     F: Future + 'static,
     F::Output: 'static,
 {
-    Context::current().spawn(future)
+    let origin = Origin::here();
+    Context::with(|executor| executor.spawn(future, origin))
 }
 
 /// Lets every other task that is ready run first.
@@ -83,26 +87,6 @@ pub async fn yield_now() {
         Poll::Pending
     })
     .await;
-}
-
-/// What an executor has done so far, and has at this moment; see [`counters`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Counters {
-    /// Calls of io_uring_enter(2).
-    pub enters: u64,
-    /// Entries that these calls handed over.
-    pub submitted: u64,
-    /// Completions.
-    pub completions: u64,
-    /// Completions for operations that had been given up and forgotten. Stays zero.
-    pub stale: u64,
-    /// Polls of tasks.
-    pub polls: u64,
-    /// Tasks at this moment.
-    pub tasks: usize,
-    /// Operations in flight at this moment.
-    pub in_flight: usize,
 }
 
 /// What carries out the operations of this thread's executor, the kernel or the engine, and why: see
@@ -119,7 +103,7 @@ pub struct Counters {
 /// Outside of a runtime, and in one that has ended.
 #[must_use]
 pub fn chosen() -> Chosen {
-    let chosen = Context::current().driver.with_ring(|ring| ring.chosen().clone());
+    let chosen = Context::with(|executor| executor.driver.with_ring(|ring| ring.chosen().clone()));
     chosen.expect("the ring lives as long as the futures that may ask")
 }
 
@@ -130,16 +114,5 @@ pub fn chosen() -> Chosen {
 /// Outside of a runtime.
 #[must_use]
 pub fn counters() -> Counters {
-    let context = Context::current();
-    let counted = context.driver.counted();
-    Counters {
-        enters: counted.enters,
-        submitted: counted.submitted,
-        completions: counted.completions,
-        stale: counted.stale,
-        polls: context.polls(),
-        // Without the one that reads the wake-ups of other threads.
-        tasks: context.task_count().saturating_sub(1),
-        in_flight: context.driver.in_flight().saturating_sub(1),
-    }
+    Context::with(Context::counters)
 }

@@ -12,6 +12,7 @@ use rustix::io::Errno;
 use super::Driver;
 use super::leftover::{Late, Operation};
 use super::table::{Completion, Key};
+use crate::coop;
 
 /// A multishot operation in flight. Dropping it cancels.
 pub(crate) struct Flow<T: Operation> {
@@ -38,7 +39,7 @@ impl<T: Operation> Flow<T> {
     /// The next completion, or `None` when the operation has ended.
     pub(crate) fn poll_next(&mut self, cx: &Context<'_>) -> Poll<Option<Completion>> {
         let Some((key, _)) = &self.state else { return Poll::Ready(None) };
-        let next = self.driver.poll_next(*key, cx);
+        let next = coop::limited(cx, || self.driver.poll_next(*key, cx));
         if let Poll::Ready(None) = next {
             self.state = None;
         }

@@ -15,7 +15,7 @@ mod teardown;
 pub(crate) mod under;
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::mem::{ManuallyDrop, MaybeUninit};
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -33,6 +33,8 @@ pub(crate) use op::Op;
 pub(crate) use table::{Completion, Key, Leftover};
 use table::{Delivered, Table};
 use under::Current;
+
+use crate::executor::current;
 
 /// How many completions are taken out of the ring at once.
 const BATCH: usize = 64;
@@ -137,6 +139,7 @@ impl Driver {
             return Err(Errno::CANCELED);
         }
         let key = inner.table.insert(opcode, waker, waiting).ok_or(Errno::BUSY)?;
+        inner.table.tag(key, current::task());
         let user_data = inner.table.user_data(key);
         inner.queue(entry.user_data(user_data));
         if run != under::NONE {
@@ -298,6 +301,21 @@ impl Driver {
         self.inner.borrow().table.in_flight()
     }
 
+    /// How many operations nobody waits for any more are kept until their last completion.
+    pub(crate) fn parked(&self) -> usize {
+        self.inner.borrow().table.parked()
+    }
+
+    /// How many entries wait for room in the submission queue.
+    pub(crate) fn backlog(&self) -> usize {
+        self.inner.borrow().backlog.len()
+    }
+
+    /// What each task has in flight: opcodes, and how many of each.
+    pub(crate) fn in_flight_by_task(&self) -> HashMap<u64, Vec<(u8, usize)>> {
+        self.inner.borrow().table.by_task()
+    }
+
     /// Runs `f` with the ring, for registrations. `None` after teardown.
     pub(crate) fn with_ring<T>(&self, f: impl FnOnce(&mut IoUring) -> T) -> Option<T> {
         self.inner.borrow_mut().ring.as_mut().map(f)
@@ -305,7 +323,7 @@ impl Driver {
 
     /// The driver of the runtime that this thread is in.
     pub(crate) fn current() -> Rc<Self> {
-        crate::executor::Context::current().driver.clone()
+        crate::executor::Context::with(|executor| executor.driver.clone())
     }
 }
 

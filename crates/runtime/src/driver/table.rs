@@ -4,7 +4,7 @@
 //! called), so it can stay borrowed. What it keeps true: a key names one operation for ever, as a slot's
 //! generation changes whenever the slot is freed; a completion for a key of the past is recognised.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
 use std::os::fd::RawFd;
 use std::task::{Context, Poll, Waker};
@@ -89,6 +89,8 @@ struct Live {
     bound: u32,
     /// That has happened.
     throttled: bool,
+    /// The task that started it (0: none), for those who look at what is in flight.
+    task: u64,
     /// No completion follows.
     finished: bool,
     /// Its cancellation was asked for.
@@ -225,6 +227,7 @@ impl Table {
             finished: false,
             cancelled: false,
             opcode,
+            task: 0,
         };
         if let Some(index) = self.free.pop() {
             let slot = &mut self.slots[index as usize];
@@ -347,6 +350,33 @@ impl Table {
             self.free(key);
         }
         (unread, waker, finished)
+    }
+
+    /// Notes which task started an operation.
+    pub(crate) fn tag(&mut self, key: Key, task: u64) {
+        if let Some(live) = self.live(key) {
+            live.task = task;
+        }
+    }
+
+    /// How many operations of each opcode are not over, by the task that started them.
+    pub(crate) fn by_task(&self) -> HashMap<u64, Vec<(u8, usize)>> {
+        let mut counts: BTreeMap<(u64, u8), usize> = BTreeMap::new();
+        let live = self.slots.iter().filter_map(|slot| slot.live.as_ref()).filter(|live| !live.finished);
+        for live in live {
+            *counts.entry((live.task, live.opcode)).or_default() += 1;
+        }
+        let mut by_task: HashMap<u64, Vec<(u8, usize)>> = HashMap::new();
+        for ((task, opcode), count) in counts {
+            by_task.entry(task).or_default().push((opcode, count));
+        }
+        by_task
+    }
+
+    /// How many operations have lost their future, and are kept until their last completion.
+    pub(crate) fn parked(&self) -> usize {
+        let live = self.slots.iter().filter_map(|slot| slot.live.as_ref());
+        live.filter(|live| matches!(live.owner, Owner::Leftover(_) | Owner::Told)).count()
     }
 
     /// How many operations are not over: their last completion has not come.

@@ -6,12 +6,12 @@
 
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::io::{Errno, fcntl_dupfd_cloexec};
 
-use super::task::TaskWaker;
+use super::cell::TaskRef;
 use crate::driver::Op;
 use crate::driver::op::rw::Read;
 use crate::fd::SharedFd;
@@ -28,7 +28,7 @@ pub(super) struct Inbox {
 
 #[derive(Default)]
 struct State {
-    woken: Vec<Arc<TaskWaker>>,
+    woken: Vec<TaskRef>,
     asleep: bool,
     closed: bool,
 }
@@ -47,7 +47,7 @@ impl Inbox {
     }
 
     /// Leaves a task that is to run. Called by other threads.
-    pub(super) fn leave(&self, task: Arc<TaskWaker>) {
+    pub(super) fn leave(&self, task: TaskRef) {
         let mut state = self.lock();
         if state.closed {
             return;
@@ -61,12 +61,12 @@ impl Inbox {
         }
     }
 
-    /// Takes out what was left.
-    pub(super) fn collect(&self, into: &mut impl Extend<Arc<TaskWaker>>) {
+    /// Takes out what was left, in exchange for an empty list.
+    pub(super) fn collect(&self, into: &mut Vec<TaskRef>) {
         if self.hint.load(Ordering::Acquire) {
             let mut state = self.lock();
             self.hint.store(false, Ordering::Release);
-            into.extend(state.woken.drain(..));
+            std::mem::swap(&mut state.woken, into);
         }
     }
 
@@ -84,7 +84,7 @@ impl Inbox {
     }
 
     /// Nothing is taken any more. Returns what was left, to be dropped without the lock.
-    pub(super) fn close(&self) -> Vec<Arc<TaskWaker>> {
+    pub(super) fn close(&self) -> Vec<TaskRef> {
         let mut state = self.lock();
         state.closed = true;
         std::mem::take(&mut state.woken)

@@ -4,37 +4,33 @@
 //! nothing is ready any more, wait in the same call; hand out completions; fire timers. It knows nothing of
 //! operations, and everything in it stays on its thread but the inbox.
 
+pub(crate) mod cell;
+pub(crate) mod current;
 pub(crate) mod inbox;
-pub(crate) mod task;
+mod list;
+mod look;
+mod task;
 mod turn;
 
-use std::cell::{Cell, OnceCell, RefCell};
-use std::collections::VecDeque;
+use std::cell::{Cell, OnceCell};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
-
-use slab::Slab;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::blocking::Pool;
 use crate::builder::Builder;
 use crate::driver::Driver;
+use crate::stats::PollClock;
+use crate::task::{Id, JoinError, JoinHandle, Origin};
 use crate::time::timers::Timers;
 use crate::{Error, buf};
+use cell::{Stage, TaskRef};
 use inbox::Inbox;
-use task::{JoinHandle, Task, TaskWaker};
+use list::{Living, Ready};
 
 pub(crate) use turn::run;
-
-thread_local! {
-    /// The executor that this thread is in.
-    static CURRENT: RefCell<Option<Rc<Context>>> = const { RefCell::new(None) };
-}
-
-/// The index of the root future, which is no task of the table.
-const ROOT: usize = usize::MAX;
 
 /// An executor, as the functions of this crate find it.
 pub(crate) struct Context {
@@ -47,20 +43,38 @@ pub(crate) struct Context {
     /// The registered buffers, once they are wanted.
     registered: OnceCell<Rc<buf::Slots>>,
     registered_buffers: (u16, u32),
-    tasks: RefCell<Slab<Task>>,
+    /// No other executor of this process has or had this number.
+    id: u64,
+    living: Living,
     most_tasks: usize,
     budget: usize,
-    ready: RefCell<VecDeque<Arc<TaskWaker>>>,
+    ready: Ready,
     inbox: Arc<Inbox>,
+    /// What was taken out of the inbox last, empty: the two take turns.
+    emptied: Cell<Vec<TaskRef>>,
     /// What the inbox rings, until the run listens to it.
     bell: Cell<Option<OwnedFd>>,
+    /// The task that listens to it is among the living.
+    heard: Cell<bool>,
     /// The runtime is ending: nothing is spawned any more.
     ending: Cell<bool>,
+    counted: Counted,
+    poll_clock: Option<Box<PollClock>>,
+}
+
+/// What an executor counts.
+#[derive(Default)]
+struct Counted {
+    turns: Cell<u64>,
     polls: Cell<u64>,
+    spawned: Cell<u64>,
+    longest_ready: Cell<usize>,
 }
 
 impl Context {
     pub(crate) fn new(builder: &Builder, blocking: Arc<Pool>) -> Result<Rc<Self>, Error> {
+        /// Numbers of executors. Relaxed: they only have to differ.
+        static NEXT: AtomicU64 = AtomicU64::new(1);
         let ring = builder.ring()?;
         let (inbox, bell) =
             Inbox::new().map_err(|errno| Error::System { doing: "making an eventfd", errno })?;
@@ -72,21 +86,24 @@ impl Context {
             buffers: (builder.buffers, builder.buffer_size),
             registered: OnceCell::new(),
             registered_buffers: (builder.registered_buffers, builder.registered_size),
-            tasks: RefCell::default(),
+            id: NEXT.fetch_add(1, Ordering::Relaxed),
+            living: Living::default(),
             most_tasks: builder.tasks,
             budget: builder.turn_budget.max(1),
-            ready: RefCell::default(),
+            ready: Ready::default(),
             inbox: Arc::new(inbox),
+            emptied: Cell::default(),
             bell: Cell::new(Some(bell)),
+            heard: Cell::new(false),
             ending: Cell::new(false),
-            polls: Cell::new(0),
+            counted: Counted::default(),
+            poll_clock: builder.poll_times.then(Box::default),
         }))
     }
 
     /// The executor of this thread, if it is in one.
     pub(crate) fn try_current() -> Option<Rc<Self>> {
-        // `try_with`: a waker may be called while the thread's own storage is going away.
-        CURRENT.try_with(|current| current.borrow().clone()).ok().flatten()
+        current::get()
     }
 
     /// The executor of this thread.
@@ -95,58 +112,65 @@ impl Context {
     ///
     /// Outside of `run`.
     pub(crate) fn current() -> Rc<Self> {
-        Self::try_current().expect("this needs a runtime: call it from inside annulus_rt::run")
+        Self::try_current().expect(OUTSIDE)
     }
 
-    /// Makes this the executor of the thread until the guard is dropped.
-    fn install(self: &Rc<Self>) -> Result<Installed, Error> {
-        CURRENT.with(|current| {
-            let mut current = current.borrow_mut();
-            if current.is_some() {
-                return Err(Error::Nested);
-            }
-            *current = Some(self.clone());
-            Ok(Installed)
-        })
+    /// Runs `f` with the executor of this thread; cheaper than [`Context::current`].
+    ///
+    /// # Panics
+    ///
+    /// Outside of `run`.
+    pub(crate) fn with<T>(f: impl FnOnce(&Self) -> T) -> T {
+        current::with(f).expect(OUTSIDE)
     }
 
-    pub(crate) fn spawn<F>(&self, future: F) -> Result<JoinHandle<F::Output>, F>
+    const fn id(&self) -> u64 {
+        self.id
+    }
+
+    pub(crate) fn spawn<F>(&self, future: F, origin: Origin) -> Result<JoinHandle<F::Output>, F>
     where
         F: Future + 'static,
         F::Output: 'static,
     {
-        let mut tasks = self.tasks.borrow_mut();
-        if tasks.len() >= self.most_tasks || self.ending.get() {
+        if !self.has_room() {
             return Err(future);
         }
-        let place = tasks.vacant_entry();
-        let (task, handle) = Task::new(future, place.key(), &self.inbox);
-        self.ready.borrow_mut().push_back(task.waker.clone());
-        place.insert(task);
-        Ok(handle)
+        let id = Id::next();
+        let task = TaskRef::new(future, id, origin.spanned(id), self.id, self.inbox.clone());
+        self.counted.spawned.set(self.counted.spawned.get() + 1);
+        self.living.push(&task);
+        self.ready.push(task.clone());
+        Ok(JoinHandle::of_task(task))
     }
 
-    /// Whether this is the executor behind the inbox.
-    fn owns(&self, inbox: &Arc<Inbox>) -> bool {
-        Arc::ptr_eq(&self.inbox, inbox)
+    /// Whether one more task may be spawned.
+    pub(crate) const fn has_room(&self) -> bool {
+        self.living.len() < self.most_tasks && !self.ending.get()
     }
 
-    fn schedule(&self, task: Arc<TaskWaker>) {
-        self.ready.borrow_mut().push_back(task);
+    fn schedule(&self, task: TaskRef) {
+        self.ready.push(task);
     }
 
-    /// Ends a task: at once, or after the poll that it is in.
-    fn abort(&self, waker: &Arc<TaskWaker>) {
-        let task = {
-            let mut tasks = self.tasks.borrow_mut();
-            let own = tasks.get_mut(waker.index).filter(|task| Arc::ptr_eq(&task.waker, waker));
-            let Some(task) = own else { return };
-            if task.doom() {
-                return;
+    /// Ends a task of this executor: at once, or after the poll that it is in.
+    fn abort(&self, task: &TaskRef) {
+        match task.own().stage.get() {
+            Stage::Idle => {
+                task.discard(JoinError::Aborted);
+                self.finish(task);
             }
-            tasks.remove(waker.index)
-        };
-        task.discard();
+            Stage::Busy => task.own().doomed.set(true),
+            Stage::Ended => {}
+        }
+    }
+
+    /// A task has an output: it is told to whoever waits.
+    fn finish(&self, task: &TaskRef) {
+        self.living.remove(task);
+        if let Some(waiter) = task.end() {
+            waiter.wake();
+        }
     }
 
     /// The pool of receive buffers.
@@ -170,31 +194,10 @@ impl Context {
         self.registered.get().is_some_and(|own| Rc::ptr_eq(own, slots))
     }
 
-    fn root_waker(&self) -> Arc<TaskWaker> {
-        let scheduled = AtomicBool::new(true);
-        Arc::new(TaskWaker { inbox: self.inbox.clone(), index: ROOT, scheduled })
-    }
-
     /// Whether the end of the run has begun: no timer fires any more.
     pub(crate) const fn is_ending(&self) -> bool {
         self.ending.get()
     }
-
-    pub(crate) fn polls(&self) -> u64 {
-        self.polls.get()
-    }
-
-    pub(crate) fn task_count(&self) -> usize {
-        self.tasks.borrow().len()
-    }
 }
 
-/// Takes the executor out of the thread when it is dropped.
-struct Installed;
-
-impl Drop for Installed {
-    fn drop(&mut self) {
-        let context = CURRENT.with(|current| current.borrow_mut().take());
-        drop(context);
-    }
-}
+const OUTSIDE: &str = "this needs a runtime: call it from inside annulus_rt::run";

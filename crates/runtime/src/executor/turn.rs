@@ -3,15 +3,15 @@
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::task::{Context as TaskContext, Poll, Waker};
+use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
-use super::task::{Failing, LocalFuture, Polled, TaskWaker};
-use super::{Context, ROOT};
-use crate::Error;
+use super::cell::TaskRef;
+use super::current::{self, Installed};
+use super::{Context, inbox};
 use crate::driver::Wait;
+use crate::task::{Id, JoinError, Origin};
+use crate::{Error, coop};
 
 /// Runs a future to its end on this thread, and everything that it spawns; then ends what is left.
 pub(crate) fn run<F: Future>(
@@ -19,42 +19,64 @@ pub(crate) fn run<F: Future>(
     deadline: Duration,
     future: F,
 ) -> Result<F::Output, Error> {
-    let installed = context.install()?;
+    let installed = Installed::new(context)?;
     context.listen();
+    // The root future lies on this stack. What stands for it among the tasks has a future that is never polled.
+    let root = TaskRef::new(
+        std::future::pending::<()>(),
+        Id::next(),
+        Origin::here(),
+        context.id(),
+        context.inbox.clone(),
+    );
     // A panic of the root, also one of its destructor, passes through `run`, but only after an orderly end.
-    let outcome = catch_unwind(AssertUnwindSafe(|| context.turns(pin!(future))));
+    let outcome = catch_unwind(AssertUnwindSafe(|| context.turns(&root, pin!(future))));
+    drop(root.end());
     context.end(deadline);
+    drop(root);
     drop(installed);
     outcome.unwrap_or_else(|payload| resume_unwind(payload))
 }
 
 impl Context {
-    fn turns<F: Future>(&self, mut root: Pin<&mut F>) -> Result<F::Output, Error> {
-        let root_task = self.root_waker();
-        let root_waker = Waker::from(root_task.clone());
-        self.schedule(root_task);
+    fn turns<F: Future>(&self, root_task: &TaskRef, mut root: Pin<&mut F>) -> Result<F::Output, Error> {
+        let root_waker = root_task.waker();
+        self.schedule(root_task.clone());
         loop {
-            self.inbox.collect(&mut *self.ready.borrow_mut());
+            self.collect();
             for _ in 0..self.budget {
-                let Some(task) = self.next_ready() else { break };
-                task.scheduled.store(false, Ordering::Release);
-                self.polls.set(self.polls.get() + 1);
-                if task.index != ROOT {
+                let Some(task) = self.ready.pop() else { break };
+                if task.link() != root_task.link() {
                     self.poll_task(&task);
                 } else if let Poll::Ready(output) =
-                    root.as_mut().poll(&mut TaskContext::from_waker(&root_waker))
+                    self.poll(&task, || root.as_mut().poll(&mut TaskContext::from_waker(&root_waker)))
                 {
                     return Ok(output);
                 }
             }
+            current::begin(0, current::UNLIMITED);
             self.enter()?;
+        }
+    }
+
+    /// What other threads have left is seen to.
+    fn collect(&self) {
+        let mut arrived = self.emptied.take();
+        self.inbox.collect(&mut arrived);
+        for task in arrived.drain(..) {
+            task.arrive();
+        }
+        self.emptied.set(arrived);
+        let ready = self.ready.len();
+        if ready > self.counted.longest_ready.get() {
+            self.counted.longest_ready.set(ready);
         }
     }
 
     /// The end of a turn: the one call, and what came of it.
     fn enter(&self) -> Result<(), Error> {
-        let ready = !self.ready.borrow().is_empty();
-        let asleep = !ready && self.inbox.fall_asleep();
+        self.counted.turns.set(self.counted.turns.get() + 1);
+        let asleep = self.ready.len() == 0 && self.inbox.fall_asleep();
         let wait = if asleep { self.timers.wait() } else { Wait::No };
         let entered = self.driver.enter(wait);
         if asleep {
@@ -65,53 +87,61 @@ impl Context {
         entered.map_err(|errno| Error::System { doing: "entering the ring", errno })
     }
 
-    fn next_ready(&self) -> Option<Arc<TaskWaker>> {
-        self.ready.borrow_mut().pop_front()
-    }
-
-    fn poll_task(&self, woken: &Arc<TaskWaker>) {
-        let Some((future, failing)) = self.take_out(woken) else { return };
-        let waker = Waker::from(woken.clone());
-        let doomed = match failing.poll(future, &waker) {
-            Polled::Pending(future) => {
-                let doomed = self.tasks.borrow_mut()[woken.index].put(future);
-                let Some(doomed) = doomed else { return };
-                Some(doomed)
-            }
-            Polled::Ended => None,
-        };
-        let task = self.tasks.borrow_mut().remove(woken.index);
-        if let Some(future) = doomed {
-            failing.abort(future);
+    fn poll_task(&self, task: &TaskRef) {
+        // Aborted since it was woken.
+        if task.has_ended() {
+            return;
         }
-        failing.forget_with(task);
+        let has_output = {
+            let _entered = task.own().origin.enter();
+            self.poll(task, || task.poll())
+        };
+        if has_output {
+            self.finish(task);
+        } else if task.own().doomed.get() {
+            task.discard(JoinError::Aborted);
+            self.finish(task);
+        }
     }
 
-    /// The future of a task that was woken, unless the task is over or its place has another one.
-    fn take_out(&self, woken: &Arc<TaskWaker>) -> Option<(LocalFuture, Failing)> {
-        let mut tasks = self.tasks.borrow_mut();
-        let task = tasks.get_mut(woken.index).filter(|task| Arc::ptr_eq(&task.waker, woken))?;
-        task.take()
+    /// Counts a poll, and gives it its budget.
+    fn poll<T>(&self, task: &TaskRef, poll: impl FnOnce() -> T) -> T {
+        self.counted.polls.set(self.counted.polls.get() + 1);
+        current::begin(task.id().get(), coop::BUDGET);
+        match &self.poll_clock {
+            None => poll(),
+            Some(clock) => clock.measure(poll),
+        }
     }
 
     /// Reads the eventfd of the inbox as a task like any other: its completion is what ends a wait.
     fn listen(&self) {
         let Some(bell) = self.bell.take() else { unreachable!("an executor runs once") };
-        let listening = self.spawn(super::inbox::listen(bell));
+        let origin = Origin::here().named("wake-ups of other threads");
+        let listening = self.spawn(inbox::listen(bell), origin);
         debug_assert!(listening.is_ok(), "there is room for the first task");
+        self.heard.set(true);
+    }
+
+    /// Whether the task of [`Context::listen`] is among the living.
+    pub(super) const fn bell_is_heard(&self) -> bool {
+        self.heard.get()
     }
 
     /// Drops every task, then ends the driver.
     fn end(&self, deadline: Duration) {
         self.ending.set(true);
         drop(self.inbox.close());
-        // All at once: destructors cannot spawn any more, and to abort one of these does nothing.
-        let tasks = std::mem::take(&mut *self.tasks.borrow_mut());
-        for (_, task) in tasks {
-            task.discard();
+        // Destructors cannot spawn any more, so this comes to an end.
+        while let Some(task) = self.living.first() {
+            // What wakers do that were not ours to make must not keep the ring from its teardown.
+            let aborted = catch_unwind(AssertUnwindSafe(|| self.abort(&task)));
+            aborted.unwrap_or_else(std::mem::forget);
+            assert!(task.has_ended(), "no task is polled while a run ends");
         }
-        let ready = std::mem::take(&mut *self.ready.borrow_mut());
-        drop(ready);
+        while let Some(task) = self.ready.pop() {
+            drop(task);
+        }
         self.driver.tear_down(deadline);
     }
 }

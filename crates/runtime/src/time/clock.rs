@@ -11,11 +11,6 @@ pub(crate) fn now() -> Instant {
     Instant::now()
 }
 
-/// A point in the future.
-pub(crate) fn later(duration: Duration) -> Instant {
-    plus(now(), duration)
-}
-
 /// A point so long after another.
 pub(crate) fn plus(instant: Instant, duration: Duration) -> Instant {
     instant.checked_add(duration).unwrap_or_else(|| instant + FAR)

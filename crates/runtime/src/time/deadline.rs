@@ -35,7 +35,7 @@ impl Deadline {
     /// From now on so long.
     #[must_use]
     pub fn after(duration: Duration) -> Self {
-        Self(Some(clock::later(duration)))
+        Self(Some(super::later(duration)))
     }
 
     /// Until a point in time.

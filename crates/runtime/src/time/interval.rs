@@ -107,7 +107,7 @@ impl Interval {
 
     /// Makes the next tick due one period from now.
     pub fn reset(&mut self) {
-        self.next.reset(clock::later(self.period));
+        self.next.reset(super::later(self.period));
     }
 
     /// Makes the next tick due at once.

@@ -18,7 +18,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use crate::executor::Context as Executor;
+use crate::executor::{Context as Executor, current};
 use timers::TimerId;
 
 /// The monotonic clock, as the timers read it.
@@ -42,7 +42,7 @@ pub fn now() -> Instant {
 /// # Ok::<(), annulus_rt::Error>(())
 /// ```
 pub fn sleep(duration: Duration) -> Sleep {
-    sleep_until(clock::later(duration))
+    sleep_until(later(duration))
 }
 
 /// Waits until a point in time.
@@ -69,7 +69,7 @@ pub const fn sleep_until(deadline: Instant) -> Sleep {
 /// # Ok::<(), annulus_rt::Error>(())
 /// ```
 pub async fn timeout<F: Future>(duration: Duration, future: F) -> Result<F::Output, Elapsed> {
-    timeout_at(clock::later(duration), future).await
+    timeout_at(later(duration), future).await
 }
 
 /// Gives a future time until a deadline.
@@ -87,6 +87,13 @@ pub async fn timeout_at<F: Future>(deadline: Instant, future: F) -> Result<F::Ou
         Pin::new(&mut sleep).poll(cx).map(|()| Err(Elapsed))
     })
     .await
+}
+
+/// A point in the future. The executor is told what the clock said, so that no time at all is over at once.
+fn later(duration: Duration) -> Instant {
+    let now = clock::now();
+    current::with(|executor| executor.timers.note(now));
+    clock::plus(now, duration)
 }
 
 /// The time of a [`timeout`] was over.
@@ -152,11 +159,8 @@ impl Future for Sleep {
             self.timer = None;
             return Poll::Ready(());
         }
-        if self.deadline <= clock::now() {
-            return Poll::Ready(());
-        }
         let executor = Executor::current();
-        let id = executor.timers.insert(self.deadline, cx.waker().clone());
+        let Some(id) = executor.timers.insert(self.deadline, cx.waker()) else { return Poll::Ready(()) };
         self.timer = Some((executor, id));
         Poll::Pending
     }
