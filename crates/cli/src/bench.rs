@@ -43,6 +43,9 @@ enum Command {
         /// Bytes of a request.
         #[arg(long, value_name = "N,..", value_delimiter = ',', default_value = "64,1024")]
         bytes: Vec<u32>,
+        /// Make each connection for one request, after which another takes its place.
+        #[arg(long)]
+        short_lived: bool,
         #[command(flatten)]
         common: Common,
     },
@@ -117,8 +120,8 @@ impl Common {
 pub(crate) fn run(arguments: Arguments) -> ExitCode {
     let (bench, common) = match arguments.command {
         Command::Ring { batches, common } => (Bench::Ring(RingBench { batches }), common),
-        Command::Echo { connections, bytes, common } => {
-            (Bench::Echo(EchoBench { connections, bytes }), common)
+        Command::Echo { connections, bytes, short_lived, common } => {
+            (Bench::Echo(EchoBench { connections, bytes, short_lived }), common)
         }
         Command::Storage { file, dir, size, depths, common } => {
             let temporary = StorageFile::Temporary { directory: dir, size_mib: size };

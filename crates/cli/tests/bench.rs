@@ -88,7 +88,16 @@ fn every_echo_server_answers_a_client_on_another_core() {
             "compio",
         ],
     );
-    assert_eq!(report["cases"][1]["parameters"], serde_json::json!({ "bytes": 64, "connections": 20 }));
+    let parameters = serde_json::json!({ "bytes": 64, "connections": 20, "short_lived": 0 });
+    assert_eq!(report["cases"][1]["parameters"], parameters);
+}
+
+#[test]
+fn connections_for_one_request_are_measured_too() {
+    let arguments = ["echo", "--short-lived", "--connections", "20", "--bytes", "64", "--only", "async,tokio"];
+    let (table, report) = report(&arguments);
+    assert_measured(&table, &report, 1, &["kernel async", "engine async", "tokio"]);
+    assert!(table.contains("20 connections, each for one request"), "{table}");
 }
 
 #[test]

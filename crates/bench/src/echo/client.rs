@@ -1,14 +1,17 @@
 //! The client: many connections, one request on its way on each, on epoll(7).
 //!
+//! A connection lasts as long as the client, or for one request, after which another takes its place.
+//!
 //! Every request carries a number of its own, and its answer has to carry it too: a server that loses, doubles or
 //! mixes up bytes is not measured but fails.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{Ipv4Addr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddrV4, TcpStream};
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use rustix::event::{Timespec, epoll};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, connect, socket_with};
 
 use crate::machine::cpu_ns_of;
 use crate::meter::{Mark, Window, now};
@@ -29,10 +32,23 @@ const LOOK: Timespec = Timespec { tv_sec: 0, tv_nsec: 10_000_000 };
 /// Events taken at once.
 const EVENTS: usize = 512;
 
+/// How long a connection lasts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Life {
+    /// As long as the client.
+    Long,
+    /// For one request.
+    Short,
+}
+
 /// Connections to one server.
 #[derive(Debug)]
 pub(super) struct Client {
     epoll: OwnedFd,
+    port: u16,
+    life: Life,
+    /// How many connections were made.
+    made: u32,
     connections: Vec<Connection>,
     /// A request, but for its number.
     request: Vec<u8>,
@@ -45,18 +61,43 @@ impl Client {
     /// # Errors
     ///
     /// `ECONNREFUSED` if nobody listens, `EMFILE` for more connections than descriptors.
-    pub(super) fn connect(port: u16, connections: u32, bytes: u32) -> io::Result<Self> {
+    pub(super) fn connect(port: u16, life: Life, connections: u32, bytes: u32) -> io::Result<Self> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
-        let connect = |number: u32| {
-            let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
-            stream.set_nodelay(true)?;
-            stream.set_nonblocking(true)?;
-            epoll::add(&epoll, &stream, epoll::EventData::new_u64(number.into()), epoll::EventFlags::IN)?;
-            Ok(Connection { stream, stamp: u64::from(number) << 40, received: 0 })
-        };
-        let connections = (0..connections).map(connect).collect::<io::Result<_>>()?;
         let request: Vec<u8> = (0..=u8::MAX).cycle().take(bytes as usize).collect();
-        Ok(Self { epoll, connections, answer: vec![0; request.len()], request })
+        let answer = vec![0; request.len()];
+        let mut client = Self { epoll, port, life, made: 0, connections: Vec::new(), request, answer };
+        for number in 0..connections {
+            let stream = client.open(number.into())?;
+            client.connections.push(Connection { stream, stamp: u64::from(number) << 40, received: 0 });
+        }
+        Ok(client)
+    }
+
+    /// A connection of this number.
+    fn open(&mut self, number: u64) -> io::Result<TcpStream> {
+        let stream = match self.life {
+            Life::Long => TcpStream::connect((Ipv4Addr::LOCALHOST, self.port))?,
+            Life::Short => connect_from(source(self.made), self.port)?,
+        };
+        self.made = self.made.wrapping_add(1);
+        stream.set_nodelay(true)?;
+        stream.set_nonblocking(true)?;
+        epoll::add(&self.epoll, &stream, epoll::EventData::new_u64(number), epoll::EventFlags::IN)?;
+        Ok(stream)
+    }
+
+    /// Takes what has come on a connection. If that is a whole answer, sends the next request, and it counts.
+    fn receive(&mut self, number: u64) -> io::Result<bool> {
+        let place = usize::try_from(number).map_err(io::Error::other)?;
+        if !self.connections[place].receive(&mut self.answer)? {
+            return Ok(false);
+        }
+        if self.life == Life::Short {
+            // The old one is closed, and with that it is out of the set.
+            self.connections[place].stream = self.open(number)?;
+        }
+        self.connections[place].send(&mut self.request)?;
+        Ok(true)
     }
 
     /// Sends and receives for a window, and counts the answers of its measured part and the server's CPU time in it.
@@ -90,8 +131,7 @@ impl Client {
                 waited => drop(waited?),
             }
             for event in &events {
-                let number = usize::try_from(event.data.u64()).map_err(io::Error::other)?;
-                answers += u64::from(self.connections[number].receive(&mut self.request, &mut self.answer)?);
+                answers += u64::from(self.receive(event.data.u64())?);
             }
             let time = now();
             if time >= end && answers > 0 {
@@ -128,8 +168,8 @@ impl Connection {
         }
     }
 
-    /// Takes what has come. If that is a whole answer, sends the next request, and it counts.
-    fn receive(&mut self, request: &mut [u8], answer: &mut [u8]) -> io::Result<bool> {
+    /// Takes what has come; whether that makes a whole answer.
+    fn receive(&mut self, answer: &mut [u8]) -> io::Result<bool> {
         // Of an answer in pieces only the first one has the number; the others go where they do no harm.
         let rest = &mut answer[self.received..];
         match self.stream.read(rest) {
@@ -147,7 +187,6 @@ impl Connection {
             return Ok(false);
         }
         self.received = 0;
-        self.send(request)?;
         Ok(true)
     }
 
@@ -160,6 +199,20 @@ impl Connection {
         let message = format!("the answer to request {expected:x?} is to {found:x?}");
         Err(io::Error::new(ErrorKind::InvalidData, message))
     }
+}
+
+/// The address that a short connection comes from: each has few ports, which are not free again for a minute.
+fn source(made: u32) -> Ipv4Addr {
+    let [low, high, ..] = made.to_le_bytes();
+    Ipv4Addr::new(127, 1, high, low)
+}
+
+/// Connects to a port of the loopback address from another one.
+fn connect_from(source: Ipv4Addr, port: u16) -> io::Result<TcpStream> {
+    let socket = socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+    bind(&socket, &SocketAddrV4::new(source, 0))?;
+    connect(&socket, &SocketAddrV4::new(Ipv4Addr::LOCALHOST, port))?;
+    Ok(socket.into())
 }
 
 /// The number of a request: its first bytes.
@@ -194,7 +247,7 @@ mod tests {
 
     fn run(port: u16) -> io::Result<Sample> {
         let window = Window { warm_up: Duration::ZERO, measured: Duration::from_secs(60) };
-        Client::connect(port, 1, 8)?.run(window, std::process::id())
+        Client::connect(port, Life::Long, 1, 8)?.run(window, std::process::id())
     }
 
     #[test]
@@ -215,6 +268,8 @@ mod tests {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
         drop(listener);
-        assert_eq!(Client::connect(port, 1, 8).unwrap_err().kind(), ErrorKind::ConnectionRefused);
+        for life in [Life::Long, Life::Short] {
+            assert_eq!(Client::connect(port, life, 1, 8).unwrap_err().kind(), ErrorKind::ConnectionRefused);
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! `annulus bench echo`: TCP servers that send back what they receive, each on one core, and one client on another.
 //!
 //! The servers are as short as each kind can be written well: loops by hand on a ring and on epoll(7), and a task for
-//! each connection on runtimes. Every connection has one request on its way at a time.
+//! each connection on runtimes. Every connection has one request on its way at a time, or is for one request alone.
 
 mod client;
 mod epoll;
@@ -29,7 +29,7 @@ use crate::report::{Case, Fault, Metric, Sample};
 use crate::run::{Contender, Runner};
 use crate::worker::{self, Answer, Work};
 use crate::{BenchError, within};
-use client::Client;
+use client::{Client, Life};
 
 /// How a server is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,11 +69,13 @@ pub struct EchoBench {
     pub connections: Vec<u32>,
     /// Bytes of a request and of its answer, 8 to 16,384.
     pub bytes: Vec<u32>,
+    /// Whether each connection is for one request, after which another takes its place.
+    pub short_lived: bool,
 }
 
 impl Default for EchoBench {
     fn default() -> Self {
-        Self { connections: vec![1, 50, 500], bytes: vec![64, 1024] }
+        Self { connections: vec![1, 50, 500], bytes: vec![64, 1024], short_lived: false }
     }
 }
 
@@ -103,15 +105,20 @@ pub(crate) fn run(bench: &EchoBench, runner: &mut Runner<'_>) -> Result<Vec<Case
         runner.notes.push("there is one core: server and client share it".to_owned());
     }
     let _pinned = Pinned::to(runner.cores.client).map_err(BenchError::Machine)?;
+    let life = if bench.short_lived { Life::Short } else { Life::Long };
     let mut cases = Vec::new();
     for bytes in &bench.bytes {
         for connections in &bench.connections {
             let plural = if *connections == 1 { "" } else { "s" };
-            let name = format!("echo, {bytes} bytes, {connections} connection{plural}");
-            let parameters =
-                BTreeMap::from([("bytes", u64::from(*bytes)), ("connections", u64::from(*connections))]);
+            let short = if bench.short_lived { ", each for one request" } else { "" };
+            let name = format!("echo, {bytes} bytes, {connections} connection{plural}{short}");
+            let parameters = BTreeMap::from([
+                ("bytes", u64::from(*bytes)),
+                ("connections", u64::from(*connections)),
+                ("short_lived", u64::from(bench.short_lived)),
+            ]);
             cases.push(runner.case(name, parameters, Metric::Requests, &contenders, |runner, server| {
-                measure(runner, &Task { server: *server, connections: *connections }, *bytes)
+                measure(runner, &Task { server: *server, connections: *connections }, life, *bytes)
             }));
         }
     }
@@ -138,14 +145,14 @@ fn contenders() -> Vec<Contender<Server>> {
 }
 
 /// Starts a server and is its client.
-fn measure(runner: &Runner<'_>, task: &Task, bytes: u32) -> Result<Sample, Fault> {
+fn measure(runner: &Runner<'_>, task: &Task, life: Life, bytes: u32) -> Result<Sample, Fault> {
     let work = Work { core: runner.cores.measured, task: worker::Task::Echo(task.clone()) };
     let mut server = runner.launcher.start(&work)?;
     let port = match server.answer(PATIENCE)? {
         Answer::Listening(port) => port,
         other => return Err(Fault::Failed(format!("not a server: {other:?}"))),
     };
-    let measured = Client::connect(port, task.connections, bytes)
+    let measured = Client::connect(port, life, task.connections, bytes)
         .and_then(|mut client| client.run(runner.window(), server.id()));
     measured.map_err(|error| {
         // A server that broke down says why in its last answer; the client only sees what came of it.
@@ -222,10 +229,20 @@ mod tests {
         for Contender { name, what } in contenders() {
             let port = start(what, 20);
             for bytes in [client::LEAST_BYTES, 1000, client::MOST_BYTES] {
-                let mut client = Client::connect(port, 20, bytes).unwrap();
+                let mut client = Client::connect(port, Life::Long, 20, bytes).unwrap();
                 let sample = client.run(Window::of(Duration::from_millis(20)), std::process::id()).unwrap();
                 assert!(sample.units > 0 && sample.wall_ns >= 20_000_000, "{name}, {bytes}: {sample:?}");
             }
+        }
+    }
+
+    #[test]
+    fn every_server_echoes_to_connections_that_are_for_one_request() {
+        for Contender { name, what } in contenders() {
+            let port = start(what, 20);
+            let mut client = Client::connect(port, Life::Short, 20, 1000).unwrap();
+            let sample = client.run(Window::of(Duration::from_millis(20)), std::process::id()).unwrap();
+            assert!(sample.units > 0, "{name}: {sample:?}");
         }
     }
 
@@ -234,10 +251,10 @@ mod tests {
         for Contender { name, what } in contenders() {
             let port = start(what, 2);
             for _ in 0..100 {
-                drop(Client::connect(port, 3, 64).unwrap());
+                drop(Client::connect(port, Life::Long, 3, 64).unwrap());
             }
             // More clients with more bytes than the server was made for: it runs out of buffers and goes on.
-            let mut client = Client::connect(port, 40, client::MOST_BYTES).unwrap();
+            let mut client = Client::connect(port, Life::Long, 40, client::MOST_BYTES).unwrap();
             let sample = client.run(Window::of(Duration::from_millis(30)), std::process::id()).unwrap();
             assert!(sample.units > 0, "{name}: {sample:?}");
         }

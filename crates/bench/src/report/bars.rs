@@ -61,8 +61,8 @@ pub const BARS: [Bar; 26] = {
         Bar { bench, parameters, figure, contender: pair.0, against: pair.1, side, limit }
     }
     const MULTISHOT: (&str, &str) = ("engine multishot", "kernel multishot");
-    const FIFTY: &[(&str, u64)] = &[("connections", 50)];
-    const MANY: &[(&str, u64)] = &[("connections", 500)];
+    const FIFTY: &[(&str, u64)] = &[("connections", 50), ("short_lived", 0)];
+    const MANY: &[(&str, u64)] = &[("connections", 500), ("short_lived", 0)];
     const OURS: &str = "kernel async";
     const CACHED: &[(&str, u64)] = &[("direct", 0), ("depth", 64)];
     const DIRECT: &[(&str, u64)] = &[("direct", 1), ("depth", 64)];
@@ -192,7 +192,8 @@ mod tests {
     fn a_rate_below_its_limit_is_not_met_and_the_cpu_is_a_bar_of_its_own() {
         let kernel = series(Metric::Requests, "kernel multishot", Ok(&[(1000, 1000)]));
         let engine = series(Metric::Requests, "engine multishot", Ok(&[(1100, 1050)]));
-        let cases = [case(Metric::Requests, &[("connections", 50), ("bytes", 64)], vec![kernel, engine])];
+        let parameters = [("connections", 50), ("bytes", 64), ("short_lived", 0)];
+        let cases = [case(Metric::Requests, &parameters, vec![kernel, engine])];
         let verdicts = check("echo", &cases, &BARS);
         let judged = verdicts.iter().filter(|verdict| verdict.ratio.is_some());
         let seen: Vec<_> = judged.map(|verdict| (verdict.figure, verdict.met)).collect();
