@@ -11,6 +11,7 @@ mod fixed;
 mod held;
 mod pool;
 mod slice;
+mod turns;
 mod vectored;
 
 use std::ops::RangeBounds;
@@ -22,6 +23,7 @@ pub(crate) use held::Held;
 pub(crate) use pool::Pool;
 pub use pool::PooledBuf;
 pub use slice::Slice;
+pub(crate) use turns::Turn;
 pub use vectored::{IoVectoredBuf, IoVectoredBufMut};
 
 /// The result of an operation, and the buffer that it had.

@@ -5,25 +5,18 @@
 //! it back; who finds none waits. A guard may outlive the runtime, and its pool with it.
 
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
 use std::fmt::{self, Debug, Formatter};
 use std::io;
 use std::ops::Deref;
 use std::rc::Rc;
-use std::task::{Poll, Waker};
-use std::time::Duration;
 
 use annulus::{BufRing, Filled};
 
+use super::turns::{Turn, Turns};
 use crate::driver::{Completion, Driver};
-use crate::{select, time};
 
 /// The group of the pool among those of its ring.
 const GROUP: u16 = 0;
-
-/// How long one waits for a buffer before one tries anyway. Buffers that come back wake as many as can
-/// use one; this is for those whose turn was taken by somebody who then had no use for it.
-const PATIENCE: Duration = Duration::from_millis(10);
 
 /// The buffers.
 pub(crate) struct Pool {
@@ -32,8 +25,8 @@ pub(crate) struct Pool {
     size: u32,
     /// Guards that are out.
     lent: Cell<usize>,
-    /// Who waits for a buffer, the first first.
-    waiting: RefCell<VecDeque<Waker>>,
+    /// Who waits for a buffer.
+    turns: Turns,
 }
 
 #[derive(Clone)]
@@ -56,8 +49,8 @@ impl Pool {
             Some(Err(error)) => return Err(error),
             None => return Err(io::Error::from_raw_os_error(libc::ECANCELED)),
         };
-        let (lent, waiting) = (Cell::new(0), RefCell::default());
-        Ok(Rc::new(Self { kind: RefCell::new(kind), count, size, lent, waiting }))
+        let (lent, turns) = (Cell::new(0), Turns::default());
+        Ok(Rc::new(Self { kind: RefCell::new(kind), count, size, lent, turns }))
     }
 
     /// The ring that the kernel picks from, if there is one.
@@ -98,37 +91,21 @@ impl Pool {
         PooledBuf { bytes: Bytes::Own(bytes), _lent: Lent::of(self) }
     }
 
-    /// Waits until a buffer may be to be had again.
-    pub(crate) async fn returned(&self) {
-        let available = self.ring().map(|ring| ring.available());
-        if available.is_some_and(|available| available.is_ok_and(|available| available > 0)) {
-            return;
-        }
-        let mut waited = false;
-        let woken = std::future::poll_fn(|cx| {
-            if std::mem::replace(&mut waited, true) {
-                return Poll::Ready(());
-            }
-            self.waiting.borrow_mut().push_back(cx.waker().clone());
-            Poll::Pending
-        });
-        select(woken, time::sleep(PATIENCE)).await;
+    /// Waits until a buffer comes back, for who was told that there is none. Without a turn one is to be had already.
+    pub(crate) async fn returned(&self) -> Option<Turn<'_>> {
+        let free = match self.ring() {
+            Some(ring) => ring.available().is_ok_and(|available| available > 0),
+            None => self.lent.get() < usize::from(self.count),
+        };
+        if free { None } else { Some(self.turns.wait().await) }
     }
 
     /// A guard is gone.
     #[inline]
     fn give_back(&self) {
         self.lent.set(self.lent.get() - 1);
-        if !self.waiting.borrow().is_empty() {
-            self.wake_first();
-        }
-    }
-
-    #[cold]
-    fn wake_first(&self) {
-        let first = self.waiting.borrow_mut().pop_front();
-        if let Some(waker) = first {
-            waker.wake();
+        if !self.turns.is_empty() {
+            self.turns.next();
         }
     }
 }

@@ -11,7 +11,7 @@ use std::task::{Context, Poll};
 use annulus::BufRing;
 
 use super::inbound::Inbound;
-use crate::buf::{Pool, PooledBuf};
+use crate::buf::{Pool, PooledBuf, Turn};
 use crate::driver::op::file::Poll as PollFd;
 use crate::driver::op::message::{Recv, RecvMulti};
 use crate::driver::{Completion, Flow, Op};
@@ -43,6 +43,8 @@ impl Receiver {
     /// memory for the pool.
     pub async fn next(&mut self) -> io::Result<Option<PooledBuf>> {
         let pool = Executor::current().pool()?;
+        // Held until it is known whether a buffer was taken with it.
+        let mut turn: Option<Turn<'_>> = None;
         loop {
             if self.flow.is_none() && !self.inbound.is_clear() {
                 poll_fn(|cx| self.inbound.poll_settled(cx)).await;
@@ -61,8 +63,17 @@ impl Receiver {
             let filled = pool.filled(&ring, completion);
             match -completion.result {
                 0 => return Ok(None),
-                ..0 => return Ok(filled),
-                libc::ENOBUFS => pool.returned().await,
+                ..0 => {
+                    Turn::used(turn);
+                    return Ok(filled);
+                }
+                libc::ENOBUFS => {
+                    Turn::used(turn.take());
+                    // Said also where nothing has come: only who has something to receive waits for a turn, as who
+                    // got one and then waits for data would hold up those that have them.
+                    Op::new(PollFd { fd: self.fd.clone(), events: libc::POLLIN }).await?;
+                    turn = pool.returned().await;
+                }
                 libc::EINVAL => pool.give_up_ring(),
                 errno => return Err(io::Error::from_raw_os_error(errno)),
             }
@@ -90,17 +101,22 @@ impl Receiver {
 
     /// Waits for data, and receives it into a buffer that is taken only then.
     async fn receive(&self, pool: &Rc<Pool>) -> io::Result<Option<PooledBuf>> {
+        let mut turn: Option<Turn<'_>> = None;
         loop {
             Op::new(PollFd { fd: self.fd.clone(), events: libc::POLLIN }).await?;
             let Some(buf) = pool.take() else {
-                pool.returned().await;
+                Turn::used(turn.take());
+                turn = pool.returned().await;
                 continue;
             };
             let (fd, inbound) = (self.fd.clone(), self.inbound.clone());
             let (received, buf) = Op::new(Recv::new(fd, inbound, buf, libc::MSG_DONTWAIT)).await;
             match received {
                 Ok(0) => return Ok(None),
-                Ok(_) => return Ok(Some(pool.lend(buf))),
+                Ok(_) => {
+                    Turn::used(turn);
+                    return Ok(Some(pool.lend(buf)));
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) => return Err(error),
             }
