@@ -3,9 +3,11 @@
 //! It knows nothing of what a failure is: it asks. What it returns fails, and no single cut that it knows of
 //! leaves a program that still does, unless it was told to stop asking.
 
+use std::collections::BTreeMap;
+
 use annulus::abi::{IOSQE_IO_HARDLINK, IOSQE_IO_LINK};
 
-use super::program::{Op, Program, Request, Step, Tweak};
+use super::program::{Op, Program, Request, Step, Tweak, Wait};
 use crate::harness::Mode;
 
 /// The smallest program that it finds for which `fails` holds, asking at most `limit` times.
@@ -35,6 +37,8 @@ impl<F: FnMut(&Program) -> bool> Shrinker<F> {
             || candidate == self.best
             || !settles(&candidate)
             || opens_a_chain(&candidate, &self.best)
+            || merges_windows(&candidate, &self.best)
+            || hurries(&candidate) > hurries(&self.best)
         {
             return false;
         }
@@ -101,6 +105,56 @@ fn opens_a_chain(candidate: &Program, before: &Program) -> bool {
         program.steps.windows(2).filter(|pair| links(&pair[0]) && pair[1] == Step::Submit).count()
     };
     open(candidate) > open(before)
+}
+
+/// Whether requests that were submitted one after the other are submitted together: they may race then.
+fn merges_windows(candidate: &Program, before: &Program) -> bool {
+    let windows = windows(before);
+    let mut current = None;
+    candidate.steps.iter().any(|step| match step {
+        Step::Push(request) => {
+            let window = windows.get(&request.name);
+            current.replace(window).is_some_and(|current| current != window)
+        }
+        Step::Settle => {
+            current = None;
+            false
+        }
+        _ => false,
+    })
+}
+
+/// After how many settlings each request is pushed.
+fn windows(program: &Program) -> BTreeMap<u16, usize> {
+    let mut settled = 0;
+    let mut windows = BTreeMap::new();
+    for step in &program.steps {
+        match step {
+            Step::Settle => settled += 1,
+            Step::Push(request) => {
+                windows.insert(request.name, settled);
+            }
+            _ => {}
+        }
+    }
+    windows
+}
+
+/// How many requests have little time and would not wait for it: they race with a clock.
+fn hurries(program: &Program) -> usize {
+    let is_short = |step: &Step| {
+        matches!(step, Step::Push(Request { op: Op::LinkTimeout { wait: Wait::Short | Wait::Zero }, .. }))
+    };
+    let waits = |step: &Step| {
+        matches!(
+            step,
+            Step::Push(Request {
+                op: Op::Recv { .. } | Op::RecvMsg { .. } | Op::PollAdd { .. } | Op::Accept { .. },
+                ..
+            })
+        )
+    };
+    program.steps.windows(2).filter(|pair| is_short(&pair[1]) && !waits(&pair[0])).count()
 }
 
 /// Whether a program settles as those of the generator do: what is pushed is submitted and settled before anything

@@ -22,7 +22,7 @@ impl State {
         self.disarm(key);
         let request = self.requests.remove(key.0 as usize);
         self.post_last(&request, outcome);
-        self.tell_scheduler(key, &request, outcome.severs);
+        self.tell_scheduler(key, request, outcome.severs);
     }
 
     /// Ends a request that posts its result and then a notification.
@@ -30,7 +30,7 @@ impl State {
         self.disarm(key);
         let request = self.requests.remove(key.0 as usize);
         self.post_with_notice(&request, outcome, notice);
-        self.tell_scheduler(key, &request, outcome.severs);
+        self.tell_scheduler(key, request, outcome.severs);
     }
 
     /// Ends a request that never ran.
@@ -62,8 +62,11 @@ impl State {
         self.post(request.user_data, &notice.with_flags(notice.flags | CqeFlags::NOTIF));
     }
 
-    fn tell_scheduler(&mut self, key: Key, request: &Request, severs: bool) {
-        if request.scheduled {
+    /// Lets go what is linked to a request that has ended, and before that its file: what comes next may see that it is closed.
+    fn tell_scheduler(&mut self, key: Key, request: Request, severs: bool) {
+        let scheduled = request.scheduled;
+        drop(request);
+        if scheduled {
             self.scheduler.complete(key, severs, &mut self.decisions);
             if !self.decisions.is_empty() {
                 self.act();

@@ -33,7 +33,7 @@ pub(crate) use nop::Nop;
 pub(crate) use poll::Poll;
 pub(crate) use rw::ReadWrite;
 
-use crate::buffers::{Groups, Registered};
+use crate::buffers::{Groups, Picked, Registered};
 use crate::files::{FileTable, Hints, Retired, RingTest};
 use crate::pool::{Interrupt, Lane};
 use crate::world::{Direct, ReadySet, Vouched, World};
@@ -114,6 +114,7 @@ impl Op {
     pub(crate) fn refuse(&mut self, cx: &mut Context<'_>, errno: Errno) -> Step {
         match self {
             Self::Other(operation) => operation.refuse(cx, errno),
+            Self::ReadWrite(operation) => operation.refuse(cx, errno),
             Self::Transfer(transfer) => transfer.refuse(cx, errno),
             _ => {
                 let done = self.progress();
@@ -279,6 +280,25 @@ pub(crate) struct Context<'a> {
     pub(crate) turn: Turn,
     /// The right to name the entry's memory.
     pub(crate) vouched: Vouched,
+}
+
+impl Context<'_> {
+    /// The next buffer of a group, cut to `wanted` bytes (0: the whole buffer). A worker takes it for good, as in the kernel, whose
+    /// workers do not hold the ring while they try.
+    ///
+    /// # Errors
+    ///
+    /// `ENOBUFS`; before that `EBADF`, for a file that is not there.
+    #[inline]
+    pub(crate) fn pick(&mut self, group: u16, wanted: usize) -> Result<Picked, Errno> {
+        match self.tables.groups.pick(group, wanted) {
+            Ok(picked) if self.turn == Turn::Worker => Ok(self.tables.groups.keep(picked)),
+            Ok(picked) => Ok(picked),
+            // That the file is not there would have come first.
+            Err(_) if self.world.kind(self.fd) == Err(Errno::BADF) => Err(Errno::BADF),
+            Err(errno) => Err(errno),
+        }
+    }
 }
 
 /// What is registered with a ring and read by operations.

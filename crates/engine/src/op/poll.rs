@@ -16,6 +16,9 @@ const ALWAYS: ReadySet =
     (PollFlags::ERR.bits() | PollFlags::HUP.bits() | PollFlags::NVAL.bits() | PollFlags::RDHUP.bits())
         as ReadySet;
 
+/// `EPOLLONESHOT`.
+const ONE_SHOT: u32 = 1 << 30;
+
 /// A poll request.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Poll {
@@ -36,6 +39,8 @@ impl Poll {
         if !AddFlags::ADD_MULTI.contains(flags) || (multishot && skips) {
             return Err(Errno::INVAL);
         }
+        // Asked to tell once, it does, whatever else it is asked.
+        let multishot = multishot && sqe.op_flags & ONE_SHOT == 0;
         Ok(Self { events: poll_bits(sqe.op_flags), multishot })
     }
 

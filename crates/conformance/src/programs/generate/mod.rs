@@ -16,7 +16,7 @@ use annulus::abi::{
 
 use self::operations::{GROUPS, Operations, Topic};
 use self::things::{Thing, Touch, other_end};
-use super::program::{Memory, Op, Program, Registration, Request, RingShape, Step, Target, Tweak};
+use super::program::{Memory, Op, Place, Program, Registration, Request, RingShape, Step, Target, Tweak};
 use super::random::Random;
 use crate::harness::Mode;
 
@@ -49,6 +49,8 @@ pub fn generate(seed: u64) -> Program {
         drains,
         counts,
         splices,
+        overflows: ring.cq_entries == ring.entries,
+        is_incremental: false,
         drained: false,
     };
     generator.open();
@@ -97,6 +99,11 @@ struct Generator {
     splices: bool,
     /// Whether timeouts count completions; then there are no others.
     counts: bool,
+    /// Whether there may be no room for completions; then there is no multishot request: whether it goes on depends on
+    /// how many completions of others came before, and links make that an accident.
+    overflows: bool,
+    /// Whether the buffers of the last group are filled piece by piece.
+    is_incremental: bool,
     /// A drain may hold everything from now on.
     drained: bool,
 }
@@ -119,11 +126,9 @@ impl Generator {
         }
         if self.topics.contains(&Topic::Buffers) {
             for group in [GROUPS[2], GROUPS[3]] {
-                let ring = Registration::BufferRing {
-                    group,
-                    incremental: group == GROUPS[3] && self.random.one_in(2),
-                };
-                self.steps.push(Step::Register(ring));
+                let incremental = group == GROUPS[3] && self.random.one_in(2);
+                self.is_incremental |= incremental;
+                self.steps.push(Step::Register(Registration::BufferRing { group, incremental }));
             }
         }
         // Who polls the eventfd as well would see each signal as it comes, and how many there are is not promised.
@@ -163,10 +168,17 @@ impl Generator {
         let (mut chain, mut all) = (Vec::<Request>::new(), Touch::default());
         // What the chain may wait for, and which request does.
         let mut waits: Vec<(Thing, u16)> = Vec::new();
-        let (mut may_wait, mut held) = (false, BTreeSet::new());
+        let (mut may_wait, mut may_block, mut held) = (false, false, BTreeSet::new());
         for place in 0..len {
             let is_linked_to = chain.last().is_some_and(|last| !matches!(last.op, Op::LinkTimeout { .. }));
-            let op = self.operation(chain.last().map(|last| last.op).filter(|_| is_linked_to));
+            // Behind others, and where there are drains, it may be with a worker.
+            let may_hurry = chain.len() == 1 && !self.drains;
+            let op = self.operation(chain.last().map(|last| last.op).filter(|_| is_linked_to), may_hurry);
+            // What takes the place of one may be another that is replaced.
+            let replaced = std::iter::successors(Some(op), |op| {
+                Some(self.or_else(*op, !chain.is_empty())).filter(|next| next != op)
+            });
+            let op = replaced.last().unwrap_or(op);
             let touch = Touch::of(&op);
             let is_free = touch.things.iter().all(|thing| {
                 !taken.contains(thing) && !self.held.contains(thing) && !self.waiting.contains_key(thing)
@@ -186,6 +198,15 @@ impl Generator {
                 held.extend(touch.things.iter().copied());
             }
             may_wait |= op.may_wait();
+            if let Op::Accept { place: Place::AnySlot | Place::InSlot(_), .. } = op {
+                // Whenever a connection comes, it takes a slot.
+                held.insert(Thing::Slots);
+            }
+            // Linux 6.18 holds a receive to what was left of the buffer that it found when nothing came, whichever
+            // it gets in the end: so nobody else may take from that buffer meanwhile.
+            if self.is_incremental && op.may_wait() && touch.things.contains(&Thing::Group(GROUPS[3])) {
+                held.insert(Thing::Group(GROUPS[3]));
+            }
             all.alone |= touch.alone;
             all.things.extend(touch.things);
             let request = Request { name: self.named, flags: self.flags(&op), op, tweak: self.tweak(&op) };
@@ -194,9 +215,8 @@ impl Generator {
         let last = chain.len().saturating_sub(1);
         for request in chain.iter_mut().take(last) {
             // A hard link outlives a request that is cancelled while a worker is at it, and not one that waits for a
-            // worker: which of the two, is a race.
-            let may_block =
-                request.flags & IOSQE_ASYNC != 0 || matches!(request.op, Op::Splice { .. } | Op::Tee { .. });
+            // worker: which of the two, is a race. What follows a worker's request is a worker's, too.
+            may_block |= request.flags & IOSQE_ASYNC != 0 || operations::may_take_worker(&request.op);
             let hard = if may_block { IOSQE_IO_LINK } else { IOSQE_IO_HARDLINK };
             request.flags |= self.random.pick(&[IOSQE_IO_LINK, IOSQE_IO_LINK, hard]);
         }
@@ -204,6 +224,7 @@ impl Generator {
         // what there is room for.
         if self.random.one_in(40)
             && !may_wait
+            && !chain.iter().any(|request| operations::picks_from_ring(&request.op))
             && let Some(request) = chain.last_mut()
             && !matches!(request.op, Op::Cancel { .. })
         {
@@ -232,7 +253,7 @@ impl Generator {
         ends.collect()
     }
 
-    fn operation(&mut self, behind: Option<Op>) -> Op {
+    fn operation(&mut self, behind: Option<Op>, may_hurry: bool) -> Op {
         let is_linked_to = behind.is_some();
         let topic = if self.random.one_in(6) { Topic::Nops } else { self.random.pick(&self.topics) };
         let (cancels, times) =
@@ -246,11 +267,8 @@ impl Generator {
         };
         match (cancels, times) {
             (true, _) => operations.cancel(),
-            (_, true) => operations.link_timeout(behind.as_ref()),
-            _ => {
-                let op = operations.of(topic);
-                self.or_else(op, is_linked_to)
-            }
+            (_, true) => operations.link_timeout(behind.as_ref().filter(|_| may_hurry)),
+            _ => operations.of(topic),
         }
     }
 
@@ -268,6 +286,31 @@ impl Generator {
             Op::ReadMany { at, group } if self.drains || is_linked_to => {
                 Op::Read { at, len: 0, offset: -1, memory: Memory::Select(group) }
             }
+            // There, a buffer is taken before it is known whether there is something to put into it, and kept while the request waits,
+            // if a worker is at it. What goes to a worker is up to the back end, but for what asks for it.
+            Op::Recv { at, len, msg_flags, memory: Memory::Select(_) } if self.drains || is_linked_to => {
+                Op::Recv { at, len, msg_flags, memory: Memory::Own }
+            }
+            Op::Read { at, len, offset, memory: Memory::Select(_) } if self.drains || is_linked_to => {
+                Op::Read { at, len, offset, memory: Memory::Own }
+            }
+            // Of nothing, a worker that waits in the call is told at once.
+            Op::Recv { at, len: 0, msg_flags, memory: Memory::Own } if self.drains || is_linked_to => {
+                Op::Recv { at, len: 1, msg_flags, memory: Memory::Own }
+            }
+            Op::RecvMany { at, group, .. } if self.overflows => {
+                Op::Recv { at, len: 0, msg_flags: 0, memory: Memory::Select(group) }
+            }
+            Op::ReadMany { at, group } if self.overflows => {
+                Op::Read { at, len: 0, offset: -1, memory: Memory::Select(group) }
+            }
+            Op::Accept { multishot: true, place } if self.overflows => Op::Accept { multishot: false, place },
+            Op::PollAdd { at, events, multishot: true } if self.overflows => {
+                Op::PollAdd { at, events, multishot: false }
+            }
+            Op::RecvMany { at, group: 4, .. } if self.is_incremental => {
+                Op::RecvMany { at, group: 3, bundle: false }
+            }
             // How much of a stream one bundle holds is not promised.
             Op::RecvMany { at, group, bundle: true } => Op::RecvMany { at, group, bundle: false },
             // A timeout that counts completions counts wrongly while others end.
@@ -277,10 +320,6 @@ impl Generator {
             Op::Write { at: Target::Writer(_), .. } if self.splices => Op::Nop { result: 0 },
             Op::Splice { from, len, .. } | Op::Tee { from, len, .. } if !self.splices => {
                 Op::Read { at: from, len, offset: -1, memory: Memory::Own }
-            }
-            // Whether nothing is sent or an empty message, io_uring and writev(2) see differently.
-            Op::Write { at: at @ (Target::Sender | Target::Mailbox), len: 0, offset, memory } => {
-                Op::Write { at, len: 1, offset, memory }
             }
             // One that has no more to read waits or not.
             Op::Shutdown { at: Target::Sender | Target::Mailbox, .. } => Op::Nop { result: 0 },
@@ -297,12 +336,12 @@ impl Generator {
                 | Op::Accept { multishot: true, .. }
                 | Op::PollAdd { multishot: true, .. }
         );
-        // A cancel in a worker may find itself.
-        // One that takes a buffer to be filled piece by piece keeps all of it.
+        // Whether a worker of Linux 6.18 keeps a buffer of a list while it waits is a race.
         let keeps = matches!(
             op,
-            Op::Recv { memory: Memory::Select(4), .. } | Op::Read { memory: Memory::Select(4), .. }
+            Op::Recv { memory: Memory::Select(1 | 2), .. } | Op::Read { memory: Memory::Select(1 | 2), .. }
         );
+        // A cancel in a worker may find itself.
         if self.random.one_in(9) && !multishot && !keeps && !matches!(op, Op::Cancel { .. }) {
             flags |= IOSQE_ASYNC;
         }
@@ -349,6 +388,8 @@ impl Generator {
                 .waiting
                 .keys()
                 .filter_map(|thing| match thing {
+                    // Who waits for another file may have looked at its place in this one already, or not.
+                    Thing::Waiting(Target::File(_)) => None,
                     Thing::Waiting(target) => Some(*target),
                     _ => None,
                 })

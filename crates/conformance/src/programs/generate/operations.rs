@@ -50,6 +50,40 @@ const LENGTHS: [u16; 10] = [0, 1, 3, 8, 64, 100, 101, 512, 4096, 4097];
 /// The groups of provided buffers: two lists, two rings.
 pub(super) const GROUPS: [u16; 4] = [1, 2, 3, 4];
 
+/// Whether it picks a buffer from a ring of them.
+pub(super) const fn picks_from_ring(op: &Op) -> bool {
+    matches!(
+        op,
+        Op::Recv { memory: Memory::Select(3 | 4), .. } | Op::Read { memory: Memory::Select(3 | 4), .. }
+    )
+}
+
+/// Whether a back end may have a worker do it, unasked.
+pub(super) const fn may_take_worker(op: &Op) -> bool {
+    !matches!(
+        op,
+        Op::Nop { .. }
+            | Op::Recv { .. }
+            | Op::RecvMany { .. }
+            | Op::RecvMsg { .. }
+            | Op::Send { .. }
+            | Op::SendMsg { .. }
+            | Op::SendZc { .. }
+            | Op::Accept { .. }
+            | Op::PollAdd { .. }
+            | Op::PollRemove { .. }
+            | Op::PollUpdate { .. }
+            | Op::Timeout { .. }
+            | Op::TimeoutRemove { .. }
+            | Op::TimeoutUpdate { .. }
+            | Op::LinkTimeout { .. }
+            | Op::Cancel { .. }
+            | Op::Provide { .. }
+            | Op::Withdraw { .. }
+            | Op::Message { .. }
+    )
+}
+
 /// Makes operations of the topics of a program.
 #[derive(Debug)]
 pub(super) struct Operations<'a> {
@@ -95,7 +129,7 @@ impl Operations<'_> {
         Op::Cancel { key, all: self.random.one_in(3) }
     }
 
-    /// The timeout of the request before it.
+    /// The timeout of the request before it, if that may have little time.
     /// A short one fires only on what waits for readiness: it would race with another clock, and with a worker.
     pub(super) fn link_timeout(&mut self, behind: Option<&Op>) -> Op {
         let is_watched = matches!(

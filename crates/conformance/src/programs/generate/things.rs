@@ -56,7 +56,10 @@ impl Touch {
             | Op::Shutdown { at, .. } => touch.at(at),
             Op::Connect { at } => touch.at(at).thing(Thing::Listener),
             Op::Accept { place, .. } => touch.thing(Thing::Listener).place(place).waits(Target::Listener, op),
-            Op::Open { place, .. } => touch.thing(Thing::Names).place(place),
+            Op::Open { place, flags, .. } => {
+                touch.thing(Thing::Names).place(place);
+                if flags & libc::O_TRUNC != 0 { touch.files() } else { &mut touch }
+            }
             Op::Socket { place } => touch.place(place),
             Op::Close { at } => touch.at(at),
             Op::Statx { .. }
@@ -64,10 +67,7 @@ impl Touch {
             | Op::Unlink { .. }
             | Op::Rename { .. }
             | Op::Symlink { .. }
-            | Op::HardLink { .. } => {
-                touch.thing(Thing::Names);
-                (0..3).fold(&mut touch, |touch, n| touch.thing(Thing::File(n)))
-            }
+            | Op::HardLink { .. } => touch.thing(Thing::Names).files(),
             Op::Splice { from, to, .. } | Op::Tee { from, to, .. } => touch.at(from).at(to).waits(from, op),
             Op::Provide { group, .. } | Op::Withdraw { group, .. } => touch.memory(Memory::Select(group)),
             Op::UpdateFile { to, .. } => touch.at(to).thing(Thing::Slots),
@@ -110,6 +110,11 @@ impl Touch {
     fn thing(&mut self, thing: Thing) -> &mut Self {
         self.things.insert(thing);
         self
+    }
+
+    /// Any of the files, by its name.
+    fn files(&mut self) -> &mut Self {
+        (0..3).fold(self, |touch, n| touch.thing(Thing::File(n)))
     }
 
     fn memory(&mut self, memory: Memory) -> &mut Self {

@@ -69,7 +69,7 @@ impl Groups {
         }
     }
 
-    /// Makes a picked buffer a taken one.
+    /// Makes a picked buffer a taken one: the operation may wait with it, or a worker fill it, while others pick theirs.
     pub(crate) fn keep(&mut self, picked: Picked) -> Picked {
         if !matches!(picked.origin, Origin::Ring) {
             return picked;
@@ -227,6 +227,11 @@ impl Groups {
 }
 
 impl Picked {
+    /// Whether it is out of its ring for good.
+    pub(crate) const fn is_taken(&self) -> bool {
+        matches!(self.origin, Origin::Taken { .. })
+    }
+
     fn legacy(buffer: Buffer, group: u16, wanted: usize) -> Self {
         let wanted = if wanted == 0 { usize::MAX } else { wanted };
         Self { span: buffer.span.part(0, wanted), id: buffer.id, group, origin: Origin::Legacy(buffer) }

@@ -72,21 +72,26 @@ impl Splice {
             Arc::new(File::new(cx.world.hold(self.source)?, Arc::clone(cx.world)))
         };
         let (kind_in, kind_out) = (source.kind()?, cx.world.kind(cx.fd)?);
-        // What splice(2) says at once, and not after a wait for the pipe.
-        let is_at = |kind, offset: Option<u64>| kind == FileKind::Pipe && offset.is_some();
-        if !self.is_tee
-            && self.len > 0
-            && (is_at(kind_in, self.offset_in) || is_at(kind_out, self.offset_out))
-        {
-            return Err(Errno::SPIPE);
+        let (open_in, open_out) = (cx.world.status(source.fd())?, cx.world.status(cx.fd)?);
+        let (from_pipe, to_pipe) = (kind_in == FileKind::Pipe, kind_out == FileKind::Pipe);
+        // What splice(2) and tee(2) say at once, and not after a wait for the pipe.
+        if self.len > 0 {
+            let is_at = |kind, offset: Option<u64>, of| kind == of && offset.is_some() && !self.is_tee;
+            let is_off_place =
+                |of| is_at(kind_in, self.offset_in, of) || is_at(kind_out, self.offset_out, of);
+            let has_pipes = if self.is_tee { from_pipe && to_pipe } else { from_pipe || to_pipe };
+            if !open_in.readable || !open_out.writable {
+                return Err(Errno::BADF);
+            } else if is_off_place(FileKind::Pipe) {
+                return Err(Errno::SPIPE);
+            } else if !has_pipes || is_off_place(FileKind::Socket) {
+                return Err(Errno::INVAL);
+            }
         }
-        let is_nonblocking =
-            |fd, kind| kind == FileKind::Pipe && cx.world.status(fd).is_ok_and(|status| status.nonblocking);
         let at_once = self.flags.contains(SpliceFlags::NONBLOCK)
-            || is_nonblocking(source.fd(), kind_in)
-            || is_nonblocking(cx.fd, kind_out);
-        let pipes = kind_in == FileKind::Pipe && kind_out == FileKind::Pipe;
-        let blocks = (!pipes && !self.is_tee).then(|| Work {
+            || from_pipe && open_in.nonblocking
+            || to_pipe && open_out.nonblocking;
+        let blocks = (!(self.is_tee || from_pipe && to_pipe)).then(|| Work {
             lane: if kind_out.is_bounded() { Lane::Bounded } else { Lane::Unbounded },
             hash: if kind_out.is_bounded() { cx.world.identity(cx.fd).ok() } else { None },
         });

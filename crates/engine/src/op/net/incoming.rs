@@ -9,7 +9,7 @@ use rustix::io::Errno;
 use super::header::{CONTROL_LEN, FLAGS, Header, NAME_LEN, SIZE, load_buffers};
 use super::outcome::{count, counted, ended, failed};
 use super::send::rest;
-use super::{DONTWAIT, ERR, FINAL, IN, PRI, RDHUP, WAITALL, poll_first};
+use super::{DONTWAIT, ERR, FINAL, IN, PRI, RDHUP, WAITALL, pick, poll_first};
 use crate::buffers::Picked;
 use crate::op::{Context, Interest, Operation, Prepare, Step, Turn};
 use crate::world::{Incoming, LONGEST_ADDRESS, ReadySet, Received, SocketKind, Span};
@@ -43,7 +43,7 @@ pub(super) struct ReceiveMessage {
     drained: bool,
     /// Asked once it matters.
     kind: Option<SocketKind>,
-    /// A buffer that was filled in part.
+    /// A buffer that was filled in part, or taken for good.
     held: Option<Picked>,
 }
 
@@ -109,7 +109,7 @@ impl ReceiveMessage {
         if self.held.is_none()
             && let Some((group, wanted)) = self.select
         {
-            match cx.tables.groups.pick(group, wanted) {
+            match pick(cx, group, wanted) {
                 Ok(picked) => self.held = Some(picked),
                 Err(errno) => return failed(errno),
             }
@@ -163,7 +163,7 @@ impl ReceiveMessage {
     /// Waits. A buffer in which there is something stays with the receive; another is anybody's.
     fn keep(&mut self, cx: &mut Context<'_>) -> Step {
         if let Some(held) = self.held.take() {
-            if self.done == 0 {
+            if self.done == 0 && !held.is_taken() {
                 cx.tables.groups.put_back(held);
             } else {
                 self.held = Some(cx.tables.groups.keep(held));
@@ -176,7 +176,7 @@ impl ReceiveMessage {
         let total = self.done.saturating_add(result.unwrap_or(0));
         let mut flags = CqeFlags::empty();
         if let Some(held) = self.held.take() {
-            if total == 0 {
+            if total == 0 && !held.is_taken() {
                 cx.tables.groups.put_back(held);
             } else {
                 let room = held.span.len();
@@ -192,7 +192,7 @@ impl ReceiveMessage {
     /// One message of many, laid out in a provided buffer.
     fn next(&mut self, cx: &mut Context<'_>, (name_room, control_room): (usize, usize)) -> Step {
         let (group, wanted) = self.select.unwrap_or_default();
-        let picked = match cx.tables.groups.pick(group, wanted) {
+        let picked = match pick(cx, group, wanted) {
             Ok(picked) => picked,
             Err(errno) => return failed(errno),
         };

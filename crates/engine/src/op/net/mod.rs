@@ -30,6 +30,7 @@ use self::receive::Receive;
 use self::send::Send;
 use self::setup::{Bind, Listen, Shutdown, Socket};
 use super::{Context, Interest, Op, Operation, Prepare, Step};
+use crate::buffers::Picked;
 use crate::world::{FileKind, ReadySet};
 
 /// The two operations of a connection's daily life, by value.
@@ -124,6 +125,26 @@ pub(crate) fn prepare(sqe: &Sqe, cx: &Prepare<'_>) -> Result<Op, Errno> {
 /// What stands for an entry with one of these opcodes that could not be prepared, if its end is unlike that of others.
 pub(crate) fn unprepared(sqe: &Sqe) -> Option<Op> {
     outgoing::unprepared(sqe).map(boxed)
+}
+
+/// The next buffer of a group, as [`Context::pick`] gives it.
+///
+/// # Errors
+///
+/// `ENOBUFS`; before that `EBADF` and `ENOTSOCK`, for what is no socket.
+#[inline]
+fn pick(cx: &mut Context<'_>, group: u16, wanted: usize) -> Result<Picked, Errno> {
+    cx.pick(group, wanted).map_err(|errno| unless_no_socket(cx, errno))
+}
+
+/// This error, or what would have come first if the file is no socket.
+#[cold]
+fn unless_no_socket(cx: &Context<'_>, errno: Errno) -> Errno {
+    match cx.world.kind(cx.fd) {
+        Err(Errno::BADF) => Errno::BADF,
+        Ok(FileKind::Socket) | Err(_) => errno,
+        Ok(_) => Errno::NOTSOCK,
+    }
 }
 
 fn boxed(operation: impl Operation + 'static) -> Op {

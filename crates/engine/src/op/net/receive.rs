@@ -1,13 +1,13 @@
 //! `RECV`: into the entry's buffer, a provided one, or several; once or again and again.
 //!
 //! What a buffer group gives is picked at each attempt and put back if nothing came. Only a receive that must fill its buffer
-//! (`MSG_WAITALL`) and got a part keeps it.
+//! (`MSG_WAITALL`) and got a part keeps it, and one that asked for a worker (`IOSQE_ASYNC`), who takes a buffer of a ring for good.
 
 use annulus_abi::{CqeFlags, RecvSendFlags, Sqe, SqeFlags};
 use rustix::io::Errno;
 
 use super::outcome::{count, counted, ended, failed};
-use super::{DONTWAIT, ERR, FINAL, IN, PRI, RDHUP, WAITALL, poll_first};
+use super::{DONTWAIT, ERR, FINAL, IN, PRI, RDHUP, WAITALL, pick, poll_first, unless_no_socket};
 use crate::buffers::Picked;
 use crate::op::{Context, Interest, Outcome, Prepare, Step, Turn};
 use crate::world::{Incoming, ReadySet, SocketFact, SocketKind, Span};
@@ -39,7 +39,7 @@ pub(crate) struct Receive {
     drained: bool,
     /// Asked once it matters.
     kind: Option<SocketKind>,
-    /// A buffer that was filled in part.
+    /// A buffer that was filled in part, or taken for good.
     held: Option<Box<Picked>>,
 }
 
@@ -115,9 +115,12 @@ impl Receive {
 
     /// Into one provided buffer.
     fn select(&mut self, cx: &mut Context<'_>, group: u16) -> Step {
-        let picked = match cx.tables.groups.pick(group, self.into.len()) {
-            Ok(picked) => picked,
-            Err(errno) => return failed(errno),
+        let picked = match self.held.take() {
+            Some(held) => *held,
+            None => match pick(cx, group, self.into.len()) {
+                Ok(picked) => picked,
+                Err(errno) => return failed(errno),
+            },
         };
         match cx.world.receive(cx.fd, picked.span, self.message_flags) {
             Ok(0) => {
@@ -130,8 +133,12 @@ impl Receive {
                 self.received(cx, bytes, bytes >= room, flags)
             }
             Err(errno) => {
-                cx.tables.groups.put_back(picked);
-                self.nothing(errno)
+                let step = self.nothing(errno);
+                match step {
+                    Step::Wait(_) if picked.is_taken() => self.held = Some(Box::new(picked)),
+                    _ => cx.tables.groups.put_back(picked),
+                }
+                step
             }
         }
     }
@@ -140,7 +147,7 @@ impl Receive {
     fn bundle(&mut self, cx: &mut Context<'_>, group: u16) -> Step {
         let picked = match cx.tables.groups.pick_many(group, self.room(), BUNDLE) {
             Ok(picked) => picked,
-            Err(errno) => return failed(errno),
+            Err(errno) => return failed(unless_no_socket(cx, errno)),
         };
         let spans: Vec<Span> = picked.iter().map(|picked| picked.span).collect();
         match self.call(cx, &spans) {
@@ -188,7 +195,7 @@ impl Receive {
         let whole = match (&self.held, self.group) {
             (Some(held), _) => held.span,
             (None, None) => self.into,
-            (None, Some(group)) => match cx.tables.groups.pick(group, self.into.len()) {
+            (None, Some(group)) => match pick(cx, group, self.into.len()) {
                 Ok(picked) => self.held.insert(Box::new(picked)).span,
                 Err(errno) => return failed(errno),
             },
@@ -212,7 +219,7 @@ impl Receive {
     /// Waits. A buffer in which there is something stays with the receive; another is anybody's.
     fn keep(&mut self, cx: &mut Context<'_>) -> Step {
         if let Some(held) = self.held.take() {
-            if self.done == 0 {
+            if self.done == 0 && !held.is_taken() {
                 cx.tables.groups.put_back(*held);
             } else {
                 self.held = Some(Box::new(cx.tables.groups.keep(*held)));
@@ -226,7 +233,7 @@ impl Receive {
         let total = self.done.saturating_add(result.unwrap_or(0));
         let mut flags = CqeFlags::empty();
         if let Some(held) = self.held.take() {
-            if total == 0 {
+            if total == 0 && !held.is_taken() {
                 cx.tables.groups.put_back(*held);
             } else {
                 let room = held.span.len();

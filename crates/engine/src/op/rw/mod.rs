@@ -23,7 +23,7 @@ use self::memory::Memory;
 use super::{Context, Interest, Operation, Outcome, Prepare, Step, Turn, Work};
 use crate::buffers::{Buffer, Picked};
 use crate::pool::{Interrupt, Lane};
-use crate::world::{CURRENT, Direct, Direction, FileKind, ReadySet, Span, World};
+use crate::world::{CURRENT, Direct, Direction, FileKind, ReadySet, SocketKind, Span, World};
 
 /// What a read waits for.
 const READABLE: ReadySet = PollFlags::IN.bits() as ReadySet;
@@ -52,7 +52,7 @@ pub(crate) struct ReadWrite {
     done: usize,
     /// The registered buffer, while the request is under way.
     buffer: Option<Arc<Buffer>>,
-    /// The provided buffer, while a worker has it.
+    /// The provided buffer, while a worker has it, or from when one took it.
     picked: Option<Box<Picked>>,
 }
 
@@ -115,6 +115,12 @@ impl ReadWrite {
         {
             return tried;
         }
+        if wanted == 0
+            && self.direction == Direction::Write
+            && let Some(tried) = self.write_nothing(cx)
+        {
+            return tried;
+        }
         loop {
             let rest;
             let memory = if self.done == 0 {
@@ -126,6 +132,10 @@ impl ReadWrite {
             let flags = self.flags | RwFlags::NOWAIT.bits();
             let moved = cx.world.transfer(self.direction, cx.fd, memory, self.position(), flags);
             match moved {
+                // Of nothing, system calls do not look at the flags.
+                Ok(0) if wanted == 0 && RwFlags::from_bits(self.flags).is_none() => {
+                    return Tried::Failed(Errno::OPNOTSUPP);
+                }
                 Ok(moved) => {
                     self.done += moved;
                     if moved == 0 || self.done >= wanted || self.ends_short(cx) {
@@ -155,6 +165,23 @@ impl ReadWrite {
     /// Whether the entry names an offset of a socket, which has none. (Pipes and the like do not look at it.)
     fn is_off_place(&self, world: &dyn World, fd: RawFd) -> bool {
         !matches!(self.offset, 0 | CURRENT) && world.kind(fd) == Ok(FileKind::Socket)
+    }
+
+    /// Writes no bytes to a socket, which is a message of its own to some, and tells others that nobody is there any more;
+    /// pwritev2(2) would not even ask it.
+    #[cold]
+    fn write_nothing(&self, cx: &Context<'_>) -> Option<Tried> {
+        let is_socket = cx.world.kind(cx.fd) == Ok(FileKind::Socket);
+        if !is_socket || self.is_off_place(&**cx.world, cx.fd) || RwFlags::from_bits(self.flags).is_none() {
+            return None;
+        }
+        let ends_record = cx.world.socket_kind(cx.fd) == Ok(SocketKind::SeqPacket);
+        let flags = if ends_record { libc::MSG_EOR.cast_unsigned() } else { 0 };
+        Some(match cx.world.send(cx.fd, cx.vouched.span(0, 0), flags) {
+            Ok(_) => Tried::Moved(0),
+            Err(Errno::AGAIN) if !self.must_not_wait() => Tried::NotReady,
+            Err(errno) => Tried::Failed(errno),
+        })
     }
 
     /// Leaves direct I/O to a worker, as its device would be waited for.
@@ -208,6 +235,9 @@ impl ReadWrite {
     /// own flags.
     #[cold]
     fn not_so(&mut self, cx: &mut Context<'_>, memory: &[Span]) -> Option<Tried> {
+        if RwFlags::from_bits(self.flags).is_none() {
+            return Some(self.over(Errno::OPNOTSUPP));
+        }
         let kind = match cx.world.kind(cx.fd) {
             Ok(kind) => kind,
             Err(errno) => return Some(self.over(errno)),
@@ -377,9 +407,12 @@ impl ReadWrite {
 
     /// With a buffer of a group, which goes back if nothing happens to it.
     fn try_group(&mut self, cx: &mut Context<'_>, group: u16, wanted: usize) -> Step {
-        let picked = match cx.tables.groups.pick(group, wanted) {
-            Ok(picked) => picked,
-            Err(errno) => return Step::Done(Outcome::failure(errno)),
+        let picked = match self.picked.take() {
+            Some(picked) => *picked,
+            None => match cx.pick(group, wanted) {
+                Ok(picked) => picked,
+                Err(errno) => return Step::Done(Outcome::failure(errno)),
+            },
         };
         let span = picked.span;
         let early = if self.is_unusual(cx.turn) { self.look_first(cx) } else { None };
@@ -394,7 +427,11 @@ impl ReadWrite {
                 Step::Done(Outcome::failure(errno).with_flags(flags))
             }
             Tried::NotReady => {
-                cx.tables.groups.put_back(picked);
+                if picked.is_taken() {
+                    self.picked = Some(Box::new(picked));
+                } else {
+                    cx.tables.groups.put_back(picked);
+                }
                 Step::Wait(Interest::file(self.interest()))
             }
             Tried::Blocks(_) | Tried::Direct => {
@@ -500,6 +537,20 @@ impl Operation for ReadWrite {
             (None, _) => outcome.flags,
             (Some(picked), Ok(_)) => cx.tables.groups.commit(*picked, self.done),
             (Some(picked), Err(_)) => cx.tables.groups.fail(*picked),
+        };
+        Step::Done(outcome.with_flags(flags))
+    }
+
+    fn refuse(&mut self, cx: &mut Context<'_>, errno: Errno) -> Step {
+        let outcome = Outcome::refused(self.progress(), errno);
+        // A buffer that was taken is the program's again with this completion.
+        let flags = match self.picked.take() {
+            Some(picked) if picked.is_taken() => cx.tables.groups.fail(*picked),
+            Some(picked) => {
+                cx.tables.groups.put_back(*picked);
+                outcome.flags
+            }
+            None => outcome.flags,
         };
         Step::Done(outcome.with_flags(flags))
     }
