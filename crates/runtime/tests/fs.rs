@@ -149,7 +149,7 @@ fn a_directory_is_listed_again_and_again() {
     run(async {
         let dir = Dir::open(folder.path()).await.unwrap();
         for _ in 0..2 {
-            let mut entries: Vec<_> = dir.read_dir().await.unwrap();
+            let mut entries = dir.read_dir().await.unwrap().collect().await.unwrap();
             entries.sort_by(|one, other| one.name().cmp(other.name()));
             let found: Vec<_> = entries
                 .iter()

@@ -2,9 +2,9 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::{DirEntry, File, Metadata, OpenOptions, Resolve, c_path};
+use super::{File, Metadata, OpenOptions, ReadDir, Resolve, c_path};
 use crate::driver::Op;
 use crate::driver::op::path::{Base, Statx};
 use crate::fd::SharedFd;
@@ -22,6 +22,15 @@ impl Dir {
     pub async fn open(path: impl AsRef<Path>) -> io::Result<Self> {
         let options = OpenOptions::new().read(true).custom_flags(libc::O_DIRECTORY);
         options.open(path).await.map(|file| Self(file.into_shared()))
+    }
+
+    /// Opens a path that starts here, for reading.
+    ///
+    /// # Errors
+    ///
+    /// As [`File::open`].
+    pub async fn open_file(&self, path: impl AsRef<Path>) -> io::Result<File> {
+        self.open_with(path, &OpenOptions::new().read(true)).await
     }
 
     /// Opens a path that starts here.
@@ -87,13 +96,26 @@ impl Dir {
         self.statx_with("", libc::AT_EMPTY_PATH).await
     }
 
-    /// Lists the directory, on a helper thread.
+    /// Lists the directory, on a helper thread. It may be listed several times, and at once.
     ///
     /// # Errors
     ///
-    /// Those of getdents64(2); `EAGAIN` if too much waits for a helper thread.
-    pub async fn read_dir(&self) -> io::Result<Vec<DirEntry>> {
-        super::list::list(self.0.as_fd().try_clone_to_owned()?).await
+    /// `EMFILE` if there is no descriptor for the helper thread. What the listing meets, [`ReadDir::next_entry`] says.
+    pub async fn read_dir(&self) -> io::Result<ReadDir> {
+        self.list(PathBuf::new())
+    }
+
+    /// Lists the directory; `path` is what paths of entries begin with.
+    pub(super) fn list(&self, path: PathBuf) -> io::Result<ReadDir> {
+        Ok(ReadDir::new(self.clone(), self.0.as_fd().try_clone_to_owned()?, path))
+    }
+
+    pub(super) const fn from_shared(fd: SharedFd) -> Self {
+        Self(fd)
+    }
+
+    pub(super) const fn shared(&self) -> &SharedFd {
+        &self.0
     }
 
     /// Closes and waits for it. Dropping closes too, without a word about errors.

@@ -1,5 +1,7 @@
 //! What statx(2) says about a file.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rustix::fs::{Statx, StatxTimestamp};
@@ -14,8 +16,40 @@ pub enum FileType {
     Dir,
     /// A symbolic link.
     Symlink,
-    /// A FIFO, a socket, a device.
+    /// A FIFO: a pipe with a name.
+    Fifo,
+    /// A socket of the Unix domain.
+    Socket,
+    /// A device of characters, as a terminal.
+    CharDevice,
+    /// A device of blocks, as a disk.
+    BlockDevice,
+    /// Something that was not known when this was written.
     Other,
+}
+
+impl FileType {
+    /// Of the bits of a mode (`S_IFMT`).
+    const fn of_mode(mode: u32) -> Self {
+        match mode & libc::S_IFMT {
+            libc::S_IFREG => Self::File,
+            libc::S_IFDIR => Self::Dir,
+            libc::S_IFLNK => Self::Symlink,
+            libc::S_IFIFO => Self::Fifo,
+            libc::S_IFSOCK => Self::Socket,
+            libc::S_IFCHR => Self::CharDevice,
+            libc::S_IFBLK => Self::BlockDevice,
+            _ => Self::Other,
+        }
+    }
+
+    /// Of an entry of a directory; `None` where the file system does not say it there.
+    pub(super) const fn of_entry(kind: rustix::fs::FileType) -> Option<Self> {
+        match kind {
+            rustix::fs::FileType::Unknown => None,
+            kind => Some(Self::of_mode(kind.as_raw_mode())),
+        }
+    }
 }
 
 /// What is known about a file.
@@ -33,12 +67,7 @@ impl Metadata {
     /// What kind of file it is.
     #[must_use]
     pub fn file_type(&self) -> FileType {
-        match u32::from(self.0.stx_mode) & libc::S_IFMT {
-            libc::S_IFREG => FileType::File,
-            libc::S_IFDIR => FileType::Dir,
-            libc::S_IFLNK => FileType::Symlink,
-            _ => FileType::Other,
-        }
+        FileType::of_mode(u32::from(self.0.stx_mode))
     }
 
     /// Whether it is an ordinary file.
@@ -51,6 +80,60 @@ impl Metadata {
     #[must_use]
     pub fn is_dir(&self) -> bool {
         self.file_type() == FileType::Dir
+    }
+
+    /// Whether it is a symbolic link: only of metadata that did not follow it.
+    #[must_use]
+    pub fn is_symlink(&self) -> bool {
+        self.file_type() == FileType::Symlink
+    }
+
+    /// The permissions, as the standard library has them.
+    #[must_use]
+    pub fn permissions(&self) -> Permissions {
+        Permissions::from_mode(self.mode())
+    }
+
+    /// Who owns it, and its group.
+    #[must_use]
+    pub const fn owner(&self) -> (u32, u32) {
+        (self.0.stx_uid, self.0.stx_gid)
+    }
+
+    /// How many bytes it takes on the disk: less than [`len`](Self::len) if it has holes.
+    #[must_use]
+    pub const fn allocated(&self) -> u64 {
+        self.0.stx_blocks.saturating_mul(512)
+    }
+
+    /// How many bytes are best read and written at once.
+    #[must_use]
+    pub const fn block_size(&self) -> u32 {
+        self.0.stx_blksize
+    }
+
+    /// When it was read last.
+    #[must_use]
+    pub fn accessed(&self) -> SystemTime {
+        time(&self.0.stx_atime)
+    }
+
+    /// When it or its metadata changed last.
+    #[must_use]
+    pub fn changed(&self) -> SystemTime {
+        time(&self.0.stx_ctime)
+    }
+
+    /// Whether both are of one file, under whatever names.
+    #[must_use]
+    pub fn is_same_file(&self, other: &Self) -> bool {
+        (self.inode(), self.device()) == (other.inode(), other.device())
+    }
+
+    /// Whether the system gave all of these facts (`STATX_*`): those that were asked for and that the file system has.
+    #[must_use]
+    pub const fn has(&self, mask: u32) -> bool {
+        self.0.stx_mask & mask == mask
     }
 
     /// The permission bits.

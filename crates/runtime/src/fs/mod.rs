@@ -3,26 +3,50 @@
 //! io_uring cannot list a directory, so [`read_dir`] does that on a helper thread (see
 //! [`spawn_blocking`](crate::spawn_blocking)).
 
+mod atomic;
+mod attributes;
+mod blocking;
+mod copy;
+mod cursor;
 mod dir;
 mod direct;
 mod file;
 mod list;
+mod lock;
+mod make_dir;
 mod metadata;
+mod names;
 mod options;
+mod remove;
+mod space;
 mod transfer;
+mod whole;
+pub mod xattr;
 
 use std::ffi::CString;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+pub use atomic::{AtomicFile, write_atomic};
+pub use attributes::{FileTimes, chown, lchown, set_permissions, set_times};
+pub use copy::copy;
+pub use cursor::Cursor;
 pub use dir::{Dir, open_beneath};
 pub use direct::DirectAlignment;
 pub use file::File;
-pub use list::{DirEntry, read_dir};
+pub use list::{DirEntry, ReadDir, read_dir};
+pub use make_dir::{DirBuilder, create_dir, create_dir_all};
 pub use metadata::{FileType, Metadata};
+pub use names::{
+    RenameMode, canonicalize, hard_link, read_link, remove_dir, remove_file, rename, rename_with, symlink,
+    try_exists,
+};
 pub use options::{OpenOptions, Resolve};
+pub use remove::remove_dir_all;
+pub use space::{Advice, AllocateMode};
 pub use transfer::RwFlags;
+pub use whole::{read, read_to_string, write};
 
 use crate::driver::Op;
 use crate::driver::op::path::{Base, Statx};

@@ -7,12 +7,15 @@
 pub(crate) mod file;
 pub(crate) mod fixed;
 pub(crate) mod message;
+pub(crate) mod name;
 pub(crate) mod path;
 pub(crate) mod process;
 pub(crate) mod rw;
 pub(crate) mod socket;
+pub(crate) mod space;
 pub(crate) mod stream;
 pub(crate) mod vectored;
+pub(crate) mod xattr;
 
 use std::io;
 use std::pin::Pin;

@@ -4,7 +4,7 @@
 use std::ffi::CString;
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::{FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use annulus::{opcode, squeue, types};
 use rustix::fs::Statx as Facts;
@@ -23,7 +23,15 @@ pub(crate) enum Base {
 }
 
 impl Base {
-    fn fd(&self) -> types::Fd {
+    /// As system calls outside of the ring take it.
+    pub(super) fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Working => rustix::fs::CWD,
+            Self::Dir(dir) => dir.as_fd(),
+        }
+    }
+
+    pub(super) fn fd(&self) -> types::Fd {
         match self {
             Self::Working => types::Fd(libc::AT_FDCWD),
             Self::Dir(dir) => dir.target(),
@@ -45,11 +53,19 @@ pub(crate) struct Open {
     base: Base,
     path: CString,
     how: Box<types::OpenHow>,
+    /// The name is to go if nobody wants the file any more that was made under it.
+    temporary: bool,
 }
 
 impl Open {
     pub(crate) fn new(base: Base, path: CString, how: types::OpenHow) -> Self {
-        Self { base, path, how: Box::new(how) }
+        Self { base, path, how: Box::new(how), temporary: false }
+    }
+
+    /// Of a file that is made, under a name that nothing else has: if the future is dropped, the name goes too.
+    pub(crate) const fn temporary(mut self) -> Self {
+        self.temporary = true;
+        self
     }
 }
 
@@ -67,7 +83,11 @@ unsafe impl Operation for Open {
 
     /// Nobody wants the file any more.
     fn late(&mut self, completion: Completion) {
-        drop(made(completion).map(SharedFd::new));
+        let made = made(completion).map(SharedFd::new);
+        if self.temporary && made.is_ok() {
+            // In place, as there may be no other time: the ring waits for this before it goes.
+            let _ = rustix::fs::unlinkat(self.base.as_fd(), &self.path, rustix::fs::AtFlags::empty());
+        }
     }
 }
 

@@ -6,7 +6,7 @@ mod write;
 use std::io;
 
 /// The offset that stands for the file's own position.
-const OWN_POSITION: u64 = u64::MAX;
+pub(super) const OWN_POSITION: u64 = u64::MAX;
 
 /// What one read or write does differently (`RWF_*` of preadv2(2)). Combine with `|`.
 ///

@@ -1,0 +1,54 @@
+//! Calls that io_uring does not have, on a helper thread.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::{JoinError, spawn_blocking};
+
+/// Runs a call on a helper thread. If the future is dropped, a call that was not begun is not made.
+///
+/// # Errors
+///
+/// The call's own; `EAGAIN` if too much waits for a helper thread.
+pub(super) async fn blocking<T: Send + 'static>(
+    call: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    match spawn_blocking(call).await {
+        Ok(outcome) => outcome,
+        Err(JoinError::Refused) => Err(io::Error::from_raw_os_error(libc::EAGAIN)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// As [`blocking`], for work in steps: it is to end between two of them when the future is dropped.
+pub(super) async fn in_steps<T: Send + 'static>(
+    work: impl FnOnce(&Stop) -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    // Relaxed: the flag hands over nothing but itself.
+    struct StopWhenDropped(Stop);
+    impl Drop for StopWhenDropped {
+        fn drop(&mut self) {
+            self.0.0.store(true, Ordering::Relaxed);
+        }
+    }
+    let stop = Stop(Arc::new(AtomicBool::new(false)));
+    let _guard = StopWhenDropped(stop.clone());
+    blocking(move || work(&stop)).await
+}
+
+/// Whether nobody waits for the work any more.
+#[derive(Clone, Debug)]
+pub(super) struct Stop(Arc<AtomicBool>);
+
+impl Stop {
+    /// # Errors
+    ///
+    /// `ECANCELED` if nobody waits any more.
+    pub(super) fn check(&self) -> io::Result<()> {
+        if self.0.load(Ordering::Relaxed) {
+            return Err(io::Error::from_raw_os_error(libc::ECANCELED));
+        }
+        Ok(())
+    }
+}
