@@ -1,9 +1,11 @@
 //! How a runtime is set up: sizes, bounds, where it runs.
+#![allow(unsafe_code, reason = "passes a table of system calls on that the caller vouches for")]
 
 use std::sync::Once;
 use std::time::Duration;
 
 use annulus::abi::SetupFlags;
+use annulus::kernel::SystemCalls;
 use annulus::{BackendChoice, IoUring, environment};
 
 use crate::Error;
@@ -15,7 +17,12 @@ const FLAGS: SetupFlags = SetupFlags::SINGLE_ISSUER
     .union(SetupFlags::DEFER_TASKRUN)
     .union(SetupFlags::COOP_TASKRUN)
     .union(SetupFlags::TASKRUN_FLAG)
-    .union(SetupFlags::SUBMIT_ALL);
+    .union(SetupFlags::SUBMIT_ALL)
+    .union(SetupFlags::NO_SQARRAY);
+
+/// Those that have no meaning where a thread of the kernel's submits, and are refused there.
+const WITHOUT_SQPOLL: SetupFlags =
+    SetupFlags::DEFER_TASKRUN.union(SetupFlags::COOP_TASKRUN).union(SetupFlags::TASKRUN_FLAG);
 
 /// Sets a runtime up. [`run`](crate::run) is this with every default.
 ///
@@ -43,6 +50,10 @@ pub struct Builder {
     blocking_queue: usize,
     teardown: Duration,
     pub(crate) cpu: Option<usize>,
+    /// Milliseconds until the polling thread sleeps.
+    sqpoll: Option<u32>,
+    sqpoll_cpu: Option<u32>,
+    system_calls: Option<SystemCalls>,
     around_rings: Option<fn(IoUring) -> IoUring>,
     pub(crate) poll_times: bool,
 }
@@ -67,6 +78,9 @@ impl Builder {
             blocking_queue: 1_024,
             teardown: Duration::from_secs(5),
             cpu: None,
+            sqpoll: None,
+            sqpoll_cpu: None,
+            system_calls: None,
             around_rings: None,
             poll_times: false,
         }
@@ -168,10 +182,54 @@ impl Builder {
     }
 
     /// The set-up flags of the ring that are asked for; those that this kernel lacks are left out.
-    /// Default: `SINGLE_ISSUER`, `DEFER_TASKRUN`, `COOP_TASKRUN`, `TASKRUN_FLAG`, `SUBMIT_ALL`.
+    /// Default: `SINGLE_ISSUER`, `DEFER_TASKRUN`, `COOP_TASKRUN`, `TASKRUN_FLAG`, `SUBMIT_ALL`, `NO_SQARRAY`. A ring
+    /// of a single issuer is called through a registered index of its thread where there is one.
     #[must_use]
     pub const fn setup_flags(mut self, flags: SetupFlags) -> Self {
         self.flags = flags;
+        self
+    }
+
+    /// Has a thread of the kernel's take what is queued, so that handing it over takes no call: while that thread is awake the
+    /// executor enters only to wait. It spins, which takes a processor for each ring (each shard), and sleeps when nothing was
+    /// queued for `idle`, at least a millisecond (0 is rounded up to it) and at most 49 days; the next operation then wakes it by
+    /// a call. `DEFER_TASKRUN`, `COOP_TASKRUN` and `TASKRUN_FLAG` are not asked for then. A queue that is full is waited for.
+    /// Default: none.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let builder = annulus_rt::Builder::new().sqpoll(Duration::from_millis(10));
+    /// let file = builder.run(async { annulus_rt::fs::open("Cargo.toml").await })?;
+    /// assert!(file.is_ok());
+    /// # Ok::<(), annulus_rt::Error>(())
+    /// ```
+    #[must_use]
+    pub const fn sqpoll(mut self, idle: Duration) -> Self {
+        let milliseconds = idle.as_millis();
+        #[expect(clippy::cast_possible_truncation, reason = "the branch before has what does not fit")]
+        let idle = if milliseconds > u32::MAX as u128 { u32::MAX } else { milliseconds as u32 };
+        self.sqpoll = Some(if idle == 0 { 1 } else { idle });
+        self
+    }
+
+    /// Keeps the thread of [`sqpoll`](Self::sqpoll) on this CPU; with [`Shards`](crate::Shards) all of them. A CPU that
+    /// there is not makes the set-up fail (`EINVAL`). Default: where the system puts it.
+    #[must_use]
+    pub const fn sqpoll_cpu(mut self, cpu: u32) -> Self {
+        self.sqpoll_cpu = Some(cpu);
+        self
+    }
+
+    /// Makes the calls of the rings through this table instead of the kernel's: see [`annulus::Builder::system_calls`].
+    /// Default: the system calls of their names.
+    ///
+    /// # Safety
+    ///
+    /// The functions do what the system calls of their names do, on whichever thread.
+    #[must_use]
+    pub const unsafe fn system_calls(mut self, calls: SystemCalls) -> Self {
+        self.system_calls = Some(calls);
         self
     }
 
@@ -266,7 +324,18 @@ impl Builder {
     fn ring_on(&self, backend: BackendChoice) -> Result<IoUring, Error> {
         let cq_entries = self.cq_entries.unwrap_or_else(|| self.entries.saturating_mul(4));
         let mut builder = IoUring::builder();
-        builder.backend(backend).optional(self.flags).setup_cqsize(cq_entries).setup_clamp().dontfork();
+        let flags = if self.sqpoll.is_some() { self.flags.difference(WITHOUT_SQPOLL) } else { self.flags };
+        builder.backend(backend).optional(flags).setup_cqsize(cq_entries).setup_clamp().dontfork();
+        if let Some(idle) = self.sqpoll {
+            builder.setup_sqpoll(idle);
+        }
+        if let (Some(_), Some(cpu)) = (self.sqpoll, self.sqpoll_cpu) {
+            builder.setup_sqpoll_cpu(cpu);
+        }
+        if let (Some(calls), true) = (self.system_calls, backend != BackendChoice::Engine) {
+            // SAFETY: `system_calls` passes on what its caller promised.
+            unsafe { builder.system_calls(calls) };
+        }
         builder.try_build(self.entries).map_err(Error::Setup)
     }
 }

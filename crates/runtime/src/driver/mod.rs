@@ -237,7 +237,8 @@ impl Driver {
         inner.fill();
         // With more to submit than fits, the next call follows at once.
         let wait = if inner.backlog.is_empty() { wait } else { Wait::No };
-        inner.enter(wait)
+        inner.enter(wait)?;
+        inner.wait_for_room()
     }
 
     /// Hands every completion that is there to its operation. Returns how many there were.
@@ -371,7 +372,11 @@ impl Inner {
     fn enter(&mut self, wait: Wait) -> Result<(), Errno> {
         let Some(ring) = self.ring.as_mut() else { return Ok(()) };
         // Otherwise the ring sees that there is nothing to be done, or next to nothing.
-        let calls = !ring.submission().is_empty() || (wait != Wait::No && ring.completion().is_empty());
+        let polled = ring.params().is_setup_sqpoll();
+        let queue = ring.submission();
+        let hands_over = if polled { queue.need_wakeup() } else { !queue.is_empty() };
+        drop(queue);
+        let calls = hands_over || (wait != Wait::No && ring.completion().is_empty());
         self.counted.enters += u64::from(calls);
         let submitter = ring.submitter();
         let result = match wait {
@@ -389,6 +394,18 @@ impl Inner {
             }
             Err(error) => self.explain(Errno::from_io_error(&error).unwrap_or(Errno::IO)),
         }
+    }
+
+    /// Where a thread of the kernel's takes the entries, a queue that is still full is waited for: nothing else can be done.
+    fn wait_for_room(&mut self) -> Result<(), Errno> {
+        let Some(ring) = self.ring.as_ref() else { return Ok(()) };
+        if self.backlog.is_empty() || !ring.params().is_setup_sqpoll() {
+            return Ok(());
+        }
+        self.counted.enters += 1;
+        let waited = ring.submitter().squeue_wait();
+        waited
+            .map_or_else(|error| self.explain(Errno::from_io_error(&error).unwrap_or(Errno::IO)), |_| Ok(()))
     }
 
     /// Tells errors that pass from those that do not.

@@ -1,0 +1,167 @@
+//! How rings are set up: which flags are in force, what older kernels leave of them, and rings with a polling thread.
+#![allow(unsafe_code, reason = "a table of system calls that refuses flags")]
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+mod common;
+
+use std::cell::Cell;
+use std::os::fd::RawFd;
+use std::rc::Rc;
+use std::time::Duration;
+
+use annulus::IoUring;
+use annulus::abi::{Params, SetupFlags};
+use annulus::kernel::SystemCalls;
+use annulus_rt::time::sleep;
+use annulus_rt::{BackendChoice, Builder, Error, counters, spawn, yield_now};
+use rustix::io::Errno;
+
+/// What is asked for by default, the newest last.
+const DEFAULT: [SetupFlags; 6] = [
+    SetupFlags::SUBMIT_ALL,
+    SetupFlags::COOP_TASKRUN,
+    SetupFlags::TASKRUN_FLAG,
+    SetupFlags::SINGLE_ISSUER,
+    SetupFlags::DEFER_TASKRUN,
+    SetupFlags::NO_SQARRAY,
+];
+
+thread_local! {
+    /// What the kernel of this thread has never heard of.
+    static UNKNOWN: Cell<SetupFlags> = const { Cell::new(SetupFlags::empty()) };
+    /// The flags in force of the ring that was set up last.
+    static IN_FORCE: Cell<SetupFlags> = const { Cell::new(SetupFlags::empty()) };
+}
+
+fn look(ring: IoUring) -> IoUring {
+    IN_FORCE.set(ring.params().setup_flags());
+    ring
+}
+
+/// # Safety
+///
+/// As for io_uring_setup(2).
+unsafe fn setup_refusing(entries: u32, params: *mut Params) -> Result<RawFd, Errno> {
+    // SAFETY: the pointer is good, says the caller.
+    let flags = unsafe { (*params).setup_flags() };
+    if flags.intersects(UNKNOWN.get()) {
+        return Err(Errno::INVAL);
+    }
+    // SAFETY: the contract is the same.
+    unsafe { (SystemCalls::LINUX.setup)(entries, params) }
+}
+
+/// A runtime on a kernel that knows all but these flags.
+fn without(unknown: SetupFlags) -> Builder {
+    UNKNOWN.set(unknown);
+    let calls = SystemCalls { setup: setup_refusing, ..SystemCalls::LINUX };
+    // SAFETY: the calls are those of the kernel, or refuse.
+    unsafe { Builder::new().system_calls(calls) }.around_rings(look)
+}
+
+/// What a program does with a ring: a file, a connection, a timer, several tasks.
+async fn some_of_everything() {
+    let folder = common::folder();
+    let file = Rc::new(annulus_rt::fs::open(folder.path().join("file")).await.unwrap());
+    let reads: Vec<_> = (0..300_u64)
+        .map(|at| {
+            let file = file.clone();
+            spawn(async move { file.read_at(vec![0; 1], at % 10).await.1[0] })
+        })
+        .collect();
+    for (at, read) in reads.into_iter().enumerate() {
+        assert_eq!(usize::from(read.await.unwrap() - b'0'), at % 10);
+    }
+    let (near, far) = common::pair().await;
+    near.send_all("ring").await.0.unwrap();
+    let (received, buf) = far.recv_exact(vec![0; 4]).await;
+    received.unwrap();
+    assert_eq!(buf, b"ring");
+    sleep(Duration::from_millis(2)).await;
+}
+
+#[test]
+fn every_flag_that_serves_one_thread_is_in_force_on_this_kernel() {
+    let all = DEFAULT.into_iter().collect::<SetupFlags>();
+    Builder::new().around_rings(look).run(some_of_everything()).unwrap();
+    assert!(IN_FORCE.get().contains(all), "{:?} lacks {:?}", IN_FORCE.get(), all - IN_FORCE.get());
+}
+
+#[test]
+fn a_kernel_that_lacks_a_flag_is_used_without_it_and_with_all_older_ones() {
+    if common::on_the_engine() {
+        return println!("SKIP: the engine makes no calls that a table could refuse");
+    }
+    for (at, lacking) in DEFAULT.into_iter().enumerate() {
+        // As kernels are: what lacks a flag lacks those that came later.
+        let unknown = DEFAULT[at..].iter().copied().collect::<SetupFlags>();
+        without(unknown).run(some_of_everything()).unwrap();
+        let known = DEFAULT[..at].iter().copied().collect::<SetupFlags>();
+        let left = IN_FORCE.get() & DEFAULT.into_iter().collect::<SetupFlags>();
+        // The flag that tells of waiting work wants another that leaves it waiting.
+        assert_eq!(left, known, "without {lacking:?}");
+
+        // And as they are not: it alone is missing.
+        without(lacking).run(some_of_everything()).unwrap();
+        assert!(!IN_FORCE.get().intersects(lacking), "{:?}", IN_FORCE.get());
+    }
+}
+
+#[test]
+fn a_flag_that_is_not_optional_to_a_program_is_its_own_affair() {
+    if common::on_the_engine() {
+        return println!("SKIP: the engine makes no calls that a table could refuse");
+    }
+    let error = without(SetupFlags::CQSIZE).backend(BackendChoice::Kernel).run(async {}).unwrap_err();
+    assert!(matches!(error, Error::Setup(_)), "{error:?}");
+    assert_eq!(error.errno(), Some(Errno::INVAL));
+}
+
+#[test]
+fn a_polling_thread_takes_what_is_queued_without_a_call() {
+    let builder = Builder::new().sqpoll(Duration::from_secs(2)).around_rings(look);
+    builder
+        .run(async {
+            some_of_everything().await;
+            let folder = common::folder();
+            let file = annulus_rt::fs::open(folder.path().join("file")).await.unwrap();
+            let before = counters();
+            for at in 0..200_u64 {
+                let mut read = Box::pin(file.read_at(vec![0; 1], at % 10));
+                // Looked at without waiting, so that nothing has to enter.
+                let done = loop {
+                    let polled = std::future::poll_fn(|cx| std::task::Poll::Ready(read.as_mut().poll(cx)));
+                    match polled.await {
+                        std::task::Poll::Ready(done) => break done,
+                        std::task::Poll::Pending => yield_now().await,
+                    }
+                };
+                assert_eq!(done.1, [b'0' + u8::try_from(at % 10).unwrap()]);
+            }
+            let calls = counters().enters - before.enters;
+            assert!(calls < 100, "{calls} calls for 200 operations");
+        })
+        .unwrap();
+    assert!(IN_FORCE.get().contains(SetupFlags::SQPOLL | SetupFlags::SINGLE_ISSUER), "{:?}", IN_FORCE.get());
+}
+
+#[test]
+fn a_polling_thread_that_sleeps_is_woken_and_a_full_queue_waited_for() {
+    let builder = Builder::new().sqpoll(Duration::ZERO).sqpoll_cpu(0).entries(4).around_rings(look);
+    builder
+        .run(async {
+            for _ in 0..3 {
+                some_of_everything().await;
+                // Long enough for the thread to fall asleep, whenever it does.
+                sleep(Duration::from_millis(20)).await;
+            }
+            assert_eq!(counters().backlog, 0);
+        })
+        .unwrap();
+    assert!(IN_FORCE.get().contains(SetupFlags::SQPOLL | SetupFlags::SQ_AFF), "{:?}", IN_FORCE.get());
+}
+
+#[test]
+fn all_of_this_holds_on_the_engine_too() {
+    common::again_on_the_engine("all_of_this_holds_on_the_engine_too");
+}
