@@ -20,4 +20,7 @@ chapters! {
     Start: "start.md",
     Operations: "operations.md",
     Tasks: "tasks.md",
+    Shutdown: "shutdown.md",
+    Seen: "seen.md",
+    Kernels: "kernels.md",
 }
