@@ -9,10 +9,10 @@ use std::os::fd::OwnedFd;
 use annulus::abi::{RegisterOp, SyncCancelReg};
 use annulus::opcode;
 use annulus::squeue::{Entry, Flags};
-use annulus::types::{CancelBuilder, Fixed};
+use annulus::types::{CancelBuilder, Fd, Fixed};
 
 use super::tools::{CANCELED, fd, feed, nop, pipe, read};
-use crate::harness::{Bench, Buffer, Kept, Need, Outcome, Rig, cases};
+use crate::harness::{Bench, Buffer, Kept, Need, Outcome, Rig, cases, path};
 
 cases! {
     Every what_is_found_is_cancelled_and_completes => IORING_OP_ASYNC_CANCEL;
@@ -26,6 +26,7 @@ cases! {
     Every any_request_is_found;
     Every an_async_read_of_a_pipe_is_cancelled;
     Every a_request_that_blocks_in_a_worker_is_found_or_too_late_and_ends;
+    Every what_waits_for_a_worker_is_found_by_its_descriptor_or_its_name;
     Every a_request_can_be_cancelled_by_a_registration;
     Every closing_a_descriptor_does_not_cancel_its_requests;
     Every a_closed_connection_ends_for_its_peer_when_the_last_request_ends;
@@ -153,6 +154,40 @@ fn a_request_that_blocks_in_a_worker_is_found_or_too_late_and_ends(bench: &Bench
     let signalled = (-libc::ENOENT, erestartsys);
     let possible = [&[(0, CANCELED), signalled], &interrupted[..]].concat();
     assert!(possible.contains(&outcome), "cancel and target: {outcome:?}");
+    Ok(())
+}
+
+fn what_waits_for_a_worker_is_found_by_its_descriptor_or_its_name(bench: &Bench<'_>) -> Outcome {
+    bench.needs([Need::Since(5, 19, "IORING_ASYNC_CANCEL_FD")])?;
+    let directory = tempfile::tempdir().expect("a directory");
+    let (fifo, file) = (directory.path().join("fifo"), tempfile::tempfile().expect("a file"));
+    let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+    rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, mode, 0).expect("a FIFO");
+    let mut rig = bench.rig()?;
+    assert_eq!(rig.result(nop().flags(Flags::ASYNC)), 0);
+    rig.ring().submitter().register_iowq_max_workers(&mut [1, 1]).expect("one worker of each kind");
+    // The one worker waits for somebody who opens the other end.
+    rig.push(opcode::OpenAt::new(Fd(libc::AT_FDCWD), path(&fifo)).build().flags(Flags::ASYNC).user_data(7));
+    rig.push(opcode::Fsync::new(fd(&file)).build().flags(Flags::ASYNC).user_data(8));
+    rig.submit();
+    rig.nothing_more();
+    let mut cancelled = None;
+    // Linux has the worker look the file up: until then only the name finds the request.
+    for key in [CancelBuilder::fd(fd(&file)), CancelBuilder::user_data(8)] {
+        rig.push(opcode::AsyncCancel2::new(key).build().user_data(1));
+        let ended = match rig.take_one() {
+            cancel if cancel.user_data() == 1 && cancel.result() == -libc::ENOENT => continue,
+            cancel if cancel.user_data() == 1 => (cancel.result(), rig.take_one().result()),
+            target => (rig.take_one().result(), target.result()),
+        };
+        cancelled = Some(ended);
+        break;
+    }
+    assert_eq!(cancelled, Some((0, CANCELED)));
+    let _other = std::fs::OpenOptions::new().write(true).open(&fifo).expect("the other end");
+    let opened = rig.take_one();
+    assert_eq!(opened.user_data(), 7);
+    assert_eq!(rig.result(opcode::Close::new(Fd(opened.result())).build()), 0);
     Ok(())
 }
 

@@ -202,6 +202,14 @@ impl Generator {
                 // Whenever a connection comes, it takes a slot.
                 held.insert(Thing::Slots);
             }
+            if let Op::Splice { from, to, .. } = op {
+                // Where in a file it begins may be looked at before it waits for the pipe, or behind.
+                let files = [from, to].map(things::behind).into_iter().filter_map(|at| match at {
+                    Target::File(n) => Some(Thing::File(n)),
+                    _ => None,
+                });
+                held.extend(files);
+            }
             // Linux 6.18 holds a receive to what was left of the buffer that it found when nothing came, whichever
             // it gets in the end: so nobody else may take from that buffer meanwhile.
             if self.is_incremental && op.may_wait() && touch.things.contains(&Thing::Group(GROUPS[3])) {
@@ -317,7 +325,10 @@ impl Generator {
             Op::Timeout { count, .. } if (count > 0) != self.counts => Op::Nop { result: 0 },
             // A pipe that was spliced to can no longer be asked whether a write would wait. A kernel goes on to wait in
             // a worker, where it finds room in a page; who asks for readiness waits for a whole page.
-            Op::Write { at: Target::Writer(_), .. } if self.splices => Op::Nop { result: 0 },
+            // (A worker waits until all of it is written, and what follows another request may be with a worker.)
+            Op::Write { at: Target::Writer(_), .. } if self.splices || self.drains || is_linked_to => {
+                Op::Nop { result: 0 }
+            }
             Op::Splice { from, len, .. } | Op::Tee { from, len, .. } if !self.splices => {
                 Op::Read { at: from, len, offset: -1, memory: Memory::Own }
             }
@@ -368,7 +379,6 @@ impl Generator {
             Tweak::Personality(5),
             Tweak::ExtraFlags(0x80),
             Tweak::ExtraFlags(0x20),
-            Tweak::ExtraFlags(0x01),
         ]);
         match (tweak, op) {
             // A socket has an opinion on offsets that only a kernel's own reads and writes hear.

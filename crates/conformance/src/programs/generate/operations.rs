@@ -126,7 +126,9 @@ impl Operations<'_> {
             }
             _ => Key::Name(self.earlier()),
         };
-        Op::Cancel { key, all: self.random.one_in(3) }
+        // Which of several is the first is not promised.
+        let may_be_several = matches!(key, Key::At(_) | Key::Opcode(_));
+        Op::Cancel { key, all: self.random.one_in(3) || may_be_several }
     }
 
     /// The timeout of the request before it, if that may have little time.
