@@ -20,6 +20,7 @@ chapters! {
     Start: "start.md",
     Operations: "operations.md",
     Tasks: "tasks.md",
+    Files: "files.md",
     Shutdown: "shutdown.md",
     Seen: "seen.md",
     Kernels: "kernels.md",
