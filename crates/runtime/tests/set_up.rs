@@ -89,9 +89,6 @@ fn every_flag_that_serves_one_thread_is_in_force_on_this_kernel() {
 
 #[test]
 fn a_kernel_that_lacks_a_flag_is_used_without_it_and_with_all_older_ones() {
-    if common::on_the_engine() {
-        return println!("SKIP: the engine makes no calls that a table could refuse");
-    }
     for (at, lacking) in DEFAULT.into_iter().enumerate() {
         // As kernels are: what lacks a flag lacks those that came later.
         let unknown = DEFAULT[at..].iter().copied().collect::<SetupFlags>();
@@ -109,9 +106,6 @@ fn a_kernel_that_lacks_a_flag_is_used_without_it_and_with_all_older_ones() {
 
 #[test]
 fn a_flag_that_is_not_optional_to_a_program_is_its_own_affair() {
-    if common::on_the_engine() {
-        return println!("SKIP: the engine makes no calls that a table could refuse");
-    }
     let error = without(SetupFlags::CQSIZE).backend(BackendChoice::Kernel).run(async {}).unwrap_err();
     assert!(matches!(error, Error::Setup(_)), "{error:?}");
     assert_eq!(error.errno(), Some(Errno::INVAL));

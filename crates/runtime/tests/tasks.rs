@@ -353,10 +353,9 @@ fn a_sleep_that_is_reset_ends_at_its_new_time() {
 fn an_idle_executor_uses_no_time_of_the_processor() {
     let ticks = || {
         let stat = std::fs::read_to_string("/proc/thread-self/stat").unwrap();
-        let fields: Vec<u64> =
-            stat.rsplit(") ").next().unwrap().split(' ').filter_map(|field| field.parse().ok()).collect();
-        // utime and stime; the first field after the name is a letter.
-        fields[10] + fields[11]
+        // The first field after the name is the state, the third of the file; utime and stime are its 14th and 15th.
+        let fields: Vec<&str> = stat.rsplit(") ").next().unwrap().split(' ').collect();
+        [fields[11], fields[12]].map(|ticks| ticks.parse::<u64>().unwrap()).iter().sum::<u64>()
     };
     run(async {
         let enters = counters().enters;
