@@ -46,6 +46,7 @@ pub struct Builder {
     pub(crate) buffer_size: u32,
     pub(crate) registered_buffers: u16,
     pub(crate) registered_size: u32,
+    pub(crate) direct: u32,
     blocking_threads: usize,
     blocking_queue: usize,
     teardown: Duration,
@@ -74,6 +75,7 @@ impl Builder {
             buffer_size: 16 * 1024,
             registered_buffers: 64,
             registered_size: 64 * 1024,
+            direct: 1_024,
             blocking_threads: 4,
             blocking_queue: 1_024,
             teardown: Duration::from_secs(5),
@@ -153,6 +155,15 @@ impl Builder {
         assert!(size > 0 && size <= 1 << 30, "from one byte to 1 GiB");
         self.registered_buffers = buffers;
         self.registered_size = size;
+        self
+    }
+
+    /// How many files the ring's own table holds, for
+    /// [`Listener::incoming_direct`](crate::net::Listener::incoming_direct). It is made when it is first asked for. If the
+    /// process may not have that many files open, its soft limit (`RLIMIT_NOFILE`) is raised. Default 1,024.
+    #[must_use]
+    pub const fn direct_descriptors(mut self, files: u32) -> Self {
+        self.direct = files;
         self
     }
 

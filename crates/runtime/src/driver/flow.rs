@@ -19,6 +19,8 @@ pub(crate) struct Flow<T: Operation> {
     driver: Rc<Driver>,
     /// `None` when it has ended.
     state: Option<(Key, T)>,
+    /// The operation, when it has ended.
+    ended: Option<T>,
 }
 
 impl<T: Operation> Flow<T> {
@@ -27,13 +29,24 @@ impl<T: Operation> Flow<T> {
     /// # Errors
     ///
     /// Those of [`Driver::submit`].
-    pub(crate) fn start(mut op: T, waiting: usize) -> Result<Self, Errno> {
+    pub(crate) fn start(op: T, waiting: usize) -> Result<Self, Errno> {
+        Self::try_start(op, waiting).map_err(|(errno, _)| errno)
+    }
+
+    /// Submits, or gives the operation back.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Driver::submit`].
+    pub(crate) fn try_start(mut op: T, waiting: usize) -> Result<Self, (Errno, T)> {
         let driver = Driver::current();
         let entry = op.entry();
         // SAFETY: the operation owns what the entry names (its contract); this value owns the operation until
         // the last completion, and gives it to the driver if it is dropped before.
-        let key = unsafe { driver.submit(entry, None, waiting) }?;
-        Ok(Self { driver, state: Some((key, op)) })
+        match unsafe { driver.submit(entry, None, waiting) } {
+            Ok(key) => Ok(Self { driver, state: Some((key, op)), ended: None }),
+            Err(errno) => Err((errno, op)),
+        }
     }
 
     /// The next completion, or `None` when the operation has ended.
@@ -41,9 +54,21 @@ impl<T: Operation> Flow<T> {
         let Some((key, _)) = &self.state else { return Poll::Ready(None) };
         let next = coop::limited(cx, || self.driver.poll_next(*key, cx));
         if let Poll::Ready(None) = next {
-            self.state = None;
+            self.ended = self.state.take().map(|(_, op)| op);
         }
         next
+    }
+
+    /// Asks for its end, which comes after what it has done by then.
+    pub(crate) fn stop(&self) {
+        if let Some((key, _)) = &self.state {
+            self.driver.cancel(*key);
+        }
+    }
+
+    /// The operation, once it has ended.
+    pub(crate) const fn take_ended(&mut self) -> Option<T> {
+        self.ended.take()
     }
 }
 

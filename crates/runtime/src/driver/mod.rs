@@ -10,11 +10,12 @@
 mod flow;
 mod leftover;
 pub(crate) mod op;
+mod slots;
 mod table;
 mod teardown;
 pub(crate) mod under;
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::{HashMap, VecDeque};
 use std::mem::{ManuallyDrop, MaybeUninit};
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
@@ -30,6 +31,7 @@ use rustix::io::Errno;
 pub(crate) use flow::Flow;
 pub(crate) use leftover::Operation;
 pub(crate) use op::Op;
+pub(crate) use slots::{Slot, Slots};
 pub(crate) use table::{Completion, Key, Leftover};
 use table::{Delivered, Table};
 use under::Current;
@@ -63,6 +65,8 @@ pub(crate) struct Driver {
     inner: RefCell<Inner>,
     /// The canceller that is being run, if any.
     under: Current,
+    /// The ring's table of files, once it was asked for; `None` in it where there can be none.
+    slots: OnceCell<Option<Slots>>,
 }
 
 /// Completions that were taken out of the ring and are delivered one by one. Should delivering one panic, the others
@@ -108,7 +112,7 @@ impl Driver {
             counted: Counted::default(),
             cancel_flags: if skips { Flags::SKIP_SUCCESS } else { Flags::empty() },
         };
-        Self { inner: RefCell::new(inner), under: Current::default() }
+        Self { inner: RefCell::new(inner), under: Current::default(), slots: OnceCell::new() }
     }
 
     /// Queues an operation. `waiting` bounds how many of its completions may pile up (0: any number).

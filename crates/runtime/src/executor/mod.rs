@@ -46,6 +46,8 @@ pub(crate) struct Context {
     /// No other executor of this process has or had this number.
     id: u64,
     living: Living,
+    /// How many slots the ring's table of files gets, if it is wanted.
+    pub(crate) direct: u32,
     most_tasks: usize,
     budget: usize,
     ready: Ready,
@@ -88,6 +90,7 @@ impl Context {
             registered_buffers: (builder.registered_buffers, builder.registered_size),
             id: NEXT.fetch_add(1, Ordering::Relaxed),
             living: Living::default(),
+            direct: builder.direct,
             most_tasks: builder.tasks,
             budget: builder.turn_budget.max(1),
             ready: Ready::default(),

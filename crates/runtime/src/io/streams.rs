@@ -6,15 +6,15 @@ use std::rc::Rc;
 
 use super::{AsyncRead, AsyncWrite};
 use crate::buf::{BufResult, IoBuf, IoBufMut};
-use crate::net::TcpStream;
+use crate::net::{OwnedReadHalf, OwnedWriteHalf, Protocol, Stream};
 
-impl AsyncRead for TcpStream {
+impl<P: Protocol> AsyncRead for Stream<P> {
     async fn read<B: IoBufMut>(&self, buf: B) -> BufResult<usize, B> {
         self.recv(buf).await
     }
 }
 
-impl AsyncWrite for TcpStream {
+impl<P: Protocol> AsyncWrite for Stream<P> {
     async fn write<B: IoBuf>(&self, buf: B) -> BufResult<usize, B> {
         self.send(buf).await
     }
@@ -26,6 +26,27 @@ impl AsyncWrite for TcpStream {
     /// Shuts down the sending direction of the connection.
     async fn shutdown(&self) -> io::Result<()> {
         Self::shutdown(self, Shutdown::Write).await
+    }
+}
+
+impl<P: Protocol> AsyncRead for OwnedReadHalf<P> {
+    async fn read<B: IoBufMut>(&self, buf: B) -> BufResult<usize, B> {
+        self.recv(buf).await
+    }
+}
+
+impl<P: Protocol> AsyncWrite for OwnedWriteHalf<P> {
+    async fn write<B: IoBuf>(&self, buf: B) -> BufResult<usize, B> {
+        self.send(buf).await
+    }
+
+    async fn write_all<B: IoBuf>(&self, buf: B) -> BufResult<(), B> {
+        self.send_all(buf).await
+    }
+
+    /// Shuts down the sending direction of the connection.
+    async fn shutdown(&self) -> io::Result<()> {
+        Stream::shutdown(self, Shutdown::Write).await
     }
 }
 

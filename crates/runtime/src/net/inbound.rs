@@ -1,18 +1,22 @@
-//! What a stream has received and nobody has read: the bytes of receives that were dropped.
+//! What a socket has received and nobody has read: bytes or messages of receives that were dropped.
 //!
-//! A receive that is dropped may have taken bytes from the socket already, or take them before its
-//! cancellation arrives. They are kept here, and as long as that is in doubt the next receive waits, so that
-//! bytes are neither lost nor reordered.
+//! A receive that is dropped may have taken something from the socket already, or take it before its
+//! cancellation arrives. That is kept here, and as long as it is in doubt the next receive waits, so that
+//! nothing is lost or reordered.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::io;
+use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-/// The receiving side of a stream.
-#[derive(Debug, Default)]
-pub(crate) struct Inbound {
-    kept: RefCell<VecDeque<u8>>,
+use crate::driver::op::msg::{Arrived, Keeper};
+
+/// The receiving side of a socket: of a stream, which has bytes, or of one that has messages.
+#[derive(Debug)]
+pub(crate) struct Inbound<T = u8> {
+    kept: RefCell<VecDeque<T>>,
     /// An error that was reported to a receive that was dropped: a socket reports it once.
     error: Cell<Option<i32>>,
     /// Dropped receives whose last completion has not come.
@@ -20,7 +24,10 @@ pub(crate) struct Inbound {
     waiting: RefCell<Vec<Waker>>,
 }
 
-impl Inbound {
+/// A message that a dropped receive had taken.
+pub(crate) type Message = (Vec<u8>, Arrived);
+
+impl<T> Inbound<T> {
     /// A receive was dropped in flight.
     pub(crate) fn doubt(&self) {
         self.in_doubt.set(self.in_doubt.get() + 1);
@@ -36,12 +43,7 @@ impl Inbound {
         }
     }
 
-    /// It had received these.
-    pub(crate) fn keep(&self, bytes: &[u8]) {
-        self.kept.borrow_mut().extend(bytes);
-    }
-
-    /// It had failed. That it was cancelled, or found nothing, is no failure of the stream's.
+    /// It had failed. That it was cancelled, or found nothing, is no failure of the socket's.
     pub(crate) fn keep_error(&self, errno: i32) {
         if ![libc::ECANCELED, libc::EINTR, libc::EAGAIN, libc::ENOBUFS, libc::EBUSY].contains(&errno) {
             self.error.set(Some(errno));
@@ -61,18 +63,101 @@ impl Inbound {
         Poll::Pending
     }
 
+    /// Waits until nothing is in doubt.
+    pub(crate) async fn settled(&self) {
+        poll_fn(|cx| self.poll_settled(cx)).await;
+    }
+
     /// Whether nothing was kept and nothing is in doubt, as almost always.
     pub(crate) fn is_clear(&self) -> bool {
         self.in_doubt.get() == 0 && self.kept.borrow().is_empty() && self.error.get().is_none()
+    }
+
+    fn take_error(&self) -> Option<io::Error> {
+        self.error.take().map(io::Error::from_raw_os_error)
+    }
+}
+
+impl Inbound {
+    /// A dropped receive had received these.
+    pub(crate) fn keep(&self, bytes: &[u8]) {
+        self.kept.borrow_mut().extend(bytes);
     }
 
     /// What was kept, in order: at most `most` bytes of it. `None` if nothing was.
     pub(crate) fn read(&self, most: usize) -> Option<io::Result<Vec<u8>>> {
         let mut kept = self.kept.borrow_mut();
         if kept.is_empty() {
-            return self.error.take().map(|errno| Err(io::Error::from_raw_os_error(errno)));
+            return self.take_error().map(Err);
         }
         let taken = most.min(kept.len());
         Some(Ok(kept.drain(..taken).collect()))
+    }
+
+    /// As [`read`](Self::read), and leaves it there.
+    pub(crate) fn peek(&self, most: usize) -> Option<Vec<u8>> {
+        let kept = self.kept.borrow();
+        (!kept.is_empty()).then(|| kept.iter().take(most).copied().collect())
+    }
+}
+
+impl Inbound<Message> {
+    /// The message that was kept first. `None` if none was.
+    pub(crate) fn read_message(&self) -> Option<io::Result<Message>> {
+        let first = self.kept.borrow_mut().pop_front();
+        first.map(Ok).or_else(|| self.take_error().map(Err))
+    }
+
+    /// Puts a message back in front.
+    pub(crate) fn put_back(&self, message: Message) {
+        self.kept.borrow_mut().push_front(message);
+    }
+}
+
+impl<T> Default for Inbound<T> {
+    fn default() -> Self {
+        Self {
+            kept: RefCell::default(),
+            error: Cell::default(),
+            in_doubt: Cell::default(),
+            waiting: RefCell::default(),
+        }
+    }
+}
+
+impl Keeper for Rc<Inbound> {
+    fn doubt(&self) {
+        Inbound::doubt(self);
+    }
+
+    /// Descriptors that came with them are closed: nobody asked for them.
+    fn keep(&self, bytes: Vec<u8>, _arrived: Arrived) {
+        Inbound::keep(self, &bytes);
+    }
+
+    fn keep_error(&self, errno: i32) {
+        Inbound::keep_error(self, errno);
+    }
+
+    fn settle(&self) {
+        Inbound::settle(self);
+    }
+}
+
+impl Keeper for Rc<Inbound<Message>> {
+    fn doubt(&self) {
+        Inbound::doubt(self);
+    }
+
+    fn keep(&self, bytes: Vec<u8>, arrived: Arrived) {
+        self.kept.borrow_mut().push_back((bytes, arrived));
+    }
+
+    fn keep_error(&self, errno: i32) {
+        Inbound::keep_error(self, errno);
+    }
+
+    fn settle(&self) {
+        Inbound::settle(self);
     }
 }

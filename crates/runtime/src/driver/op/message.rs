@@ -1,7 +1,6 @@
 //! Operations that move bytes between a socket and buffers: receive, send.
 #![allow(unsafe_code, reason = "names buffers that the operations own")]
 
-use std::io;
 use std::rc::Rc;
 
 use annulus::{BufRing, opcode, squeue};
@@ -44,7 +43,9 @@ unsafe impl<B: IoBufMut> Operation for Recv<B> {
     }
 
     fn late(&mut self, completion: Completion) {
-        if let Ok(n) = number(completion) {
+        if self.flags & libc::MSG_PEEK != 0 {
+            // What was only looked at is still there.
+        } else if let Ok(n) = number(completion) {
             // SAFETY: the kernel has written `n` bytes from the start of the buffer on.
             unsafe { self.buf.set_filled(n) };
             self.inbound.keep(&self.buf.as_bytes()[..n]);
@@ -119,56 +120,5 @@ unsafe impl<B: IoBuf> Operation for Send<B> {
 
     fn complete(self, completion: Completion) -> Self::Output {
         (number(completion), self.buf.into_inner())
-    }
-}
-
-/// sendmsg(2) of several buffers in a row.
-pub(crate) struct SendMsg<B> {
-    fd: SharedFd,
-    bufs: Vec<Held<B>>,
-    flags: i32,
-    /// Points to `iovecs`, which points to `bufs`; all on the heap, so that moving this changes nothing.
-    header: Box<libc::msghdr>,
-    iovecs: Vec<libc::iovec>,
-}
-
-impl<B: IoBuf> SendMsg<B> {
-    /// Sends the buffers in order, without the first `skip` bytes.
-    pub(crate) fn new(fd: SharedFd, bufs: Vec<B>, skip: usize, flags: i32) -> Self {
-        let bufs = bufs.into_iter().map(Held::new).collect();
-        // SAFETY: a header of zeros has no name, no buffers, no control data.
-        let header = Box::new(unsafe { std::mem::zeroed::<libc::msghdr>() });
-        let mut op = Self { fd, bufs, flags, header, iovecs: Vec::new() };
-        op.fill(skip);
-        op
-    }
-
-    fn fill(&mut self, mut skip: usize) {
-        for buf in &self.bufs {
-            let len = buf.filled();
-            let gone = skip.min(len);
-            skip -= gone;
-            if gone < len && self.iovecs.len() < libc::UIO_MAXIOV.unsigned_abs() as usize {
-                let start = buf.as_stable_ptr().wrapping_add(gone).cast_mut().cast();
-                self.iovecs.push(libc::iovec { iov_base: start, iov_len: len - gone });
-            }
-        }
-        self.header.msg_iov = self.iovecs.as_mut_ptr();
-        self.header.msg_iovlen = self.iovecs.len() as _;
-    }
-}
-
-// SAFETY: the buffers keep their addresses (`Held`), the header and the vectors are on the heap and
-// never touched again.
-unsafe impl<B: IoBuf> Operation for SendMsg<B> {
-    type Output = (io::Result<usize>, Vec<B>);
-
-    fn entry(&mut self) -> squeue::Entry {
-        let flags = self.flags.cast_unsigned();
-        opcode::SendMsg::new(self.fd.target(), &raw const *self.header).flags(flags).build()
-    }
-
-    fn complete(self, completion: Completion) -> Self::Output {
-        (number(completion), self.bufs.into_iter().map(Held::into_inner).collect())
     }
 }

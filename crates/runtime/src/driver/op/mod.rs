@@ -4,10 +4,14 @@
 //! what it owns to the driver until the last completion.
 #![allow(unsafe_code, reason = "submits what it owns")]
 
+pub(crate) mod control;
+pub(crate) mod datagrams;
 pub(crate) mod file;
 pub(crate) mod fixed;
 pub(crate) mod message;
+pub(crate) mod msg;
 pub(crate) mod name;
+pub(crate) mod parts;
 pub(crate) mod path;
 pub(crate) mod process;
 pub(crate) mod rw;
@@ -16,6 +20,7 @@ pub(crate) mod space;
 pub(crate) mod stream;
 pub(crate) mod vectored;
 pub(crate) mod xattr;
+pub(crate) mod zero_copy;
 
 use std::io;
 use std::pin::Pin;

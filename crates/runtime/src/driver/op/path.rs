@@ -34,7 +34,7 @@ impl Base {
     pub(super) fn fd(&self) -> types::Fd {
         match self {
             Self::Working => types::Fd(libc::AT_FDCWD),
-            Self::Dir(dir) => dir.target(),
+            Self::Dir(dir) => dir.fd_target(),
         }
     }
 }

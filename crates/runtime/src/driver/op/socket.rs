@@ -1,22 +1,24 @@
-//! Operations on sockets that move no bytes: accept, connect, shutdown, asking what waits to be sent.
-#![allow(unsafe_code, reason = "names an address that the operation owns")]
+//! Operations on sockets that move no bytes: accept, connect, shutdown, names and options, asking what waits to be
+//! sent.
+#![allow(unsafe_code, reason = "names addresses and values that the operations own")]
 
 use std::io;
-use std::net::SocketAddr;
 use std::ptr;
+use std::rc::Rc;
 
-use annulus::{opcode, squeue};
+use annulus::{opcode, squeue, types};
 use rustix::net::SocketAddrAny;
-use rustix::net::addr::SocketAddrArg;
 
 use super::path::made;
 use super::{nothing, number};
-use crate::driver::{Completion, Operation};
+use crate::driver::{Completion, Driver, Operation, Slot};
 use crate::fd::SharedFd;
 
 /// accept4(2), again and again.
 pub(crate) struct AcceptMulti {
     pub(crate) fd: SharedFd,
+    /// Whose table of files the connections go to, if not to that of the process.
+    pub(crate) direct: Option<Rc<Driver>>,
 }
 
 /// The descriptor that a completion of an accept stands for.
@@ -29,14 +31,21 @@ unsafe impl Operation for AcceptMulti {
     type Output = ();
 
     fn entry(&mut self) -> squeue::Entry {
-        opcode::AcceptMulti::new(self.fd.target()).flags(libc::SOCK_CLOEXEC).build()
+        let accept = opcode::AcceptMulti::new(self.fd.target());
+        if self.direct.is_some() {
+            return accept.allocate_file_index(true).build();
+        }
+        accept.flags(libc::SOCK_CLOEXEC).build()
     }
 
     fn complete(self, _completion: Completion) {}
 
     /// Nobody is there to serve the connection.
     fn late(&mut self, completion: Completion) {
-        drop(accepted(completion));
+        match &self.direct {
+            Some(driver) => drop(Slot::filled(driver, completion)),
+            None => drop(accepted(completion)),
+        }
     }
 }
 
@@ -64,6 +73,159 @@ unsafe impl Operation for Accept {
     }
 }
 
+/// Room for an address that the kernel writes, and for its length.
+struct Place {
+    storage: libc::sockaddr_storage,
+    len: libc::socklen_t,
+}
+
+impl Place {
+    fn new() -> Box<Self> {
+        // SAFETY: an address of zeros is one of no family.
+        let storage = unsafe { std::mem::zeroed() };
+        Box::new(Self { storage, len: 0 })
+    }
+
+    /// Where the address goes, and where its length; there is room for all of it.
+    fn raw(&mut self) -> (*mut libc::sockaddr, *mut libc::socklen_t) {
+        self.len = SOCKADDR_STORAGE_LEN;
+        ((&raw mut self.storage).cast(), &raw mut self.len)
+    }
+
+    /// What the kernel wrote.
+    fn address(&self) -> SocketAddrAny {
+        let len = self.len.min(SOCKADDR_STORAGE_LEN);
+        // SAFETY: an address of that length is there, or zeros.
+        unsafe { SocketAddrAny::read((&raw const self.storage).cast(), len) }
+    }
+}
+
+/// The size of any address.
+const SOCKADDR_STORAGE_LEN: libc::socklen_t = 128;
+
+const _: () = assert!(size_of::<libc::sockaddr_storage>() == SOCKADDR_STORAGE_LEN as usize);
+
+/// accept4(2), once, with the peer's address.
+pub(crate) struct AcceptNamed {
+    fd: SharedFd,
+    place: Box<Place>,
+}
+
+impl AcceptNamed {
+    pub(crate) fn new(fd: SharedFd) -> Self {
+        Self { fd, place: Place::new() }
+    }
+}
+
+// SAFETY: the place of the address is on the heap, the share keeps the descriptor open.
+unsafe impl Operation for AcceptNamed {
+    type Output = io::Result<(SharedFd, SocketAddrAny)>;
+
+    fn entry(&mut self) -> squeue::Entry {
+        let (address, len) = self.place.raw();
+        opcode::Accept::new(self.fd.target(), address, len).flags(libc::SOCK_CLOEXEC).build()
+    }
+
+    fn complete(self, completion: Completion) -> Self::Output {
+        Ok((accepted(completion)?, self.place.address()))
+    }
+
+    /// Nobody is there to serve the connection.
+    fn late(&mut self, completion: Completion) {
+        drop(accepted(completion));
+    }
+}
+
+/// getsockname(2) or getpeername(2).
+pub(crate) struct Name {
+    fd: SharedFd,
+    peer: bool,
+    place: Box<Place>,
+}
+
+impl Name {
+    pub(crate) fn new(fd: SharedFd, peer: bool) -> Self {
+        Self { fd, peer, place: Place::new() }
+    }
+}
+
+// SAFETY: as for `AcceptNamed`.
+unsafe impl Operation for Name {
+    type Output = io::Result<SocketAddrAny>;
+
+    fn entry(&mut self) -> squeue::Entry {
+        let (address, len) = self.place.raw();
+        opcode::GetSockName::new(self.fd.target(), address, len).peer(self.peer).build()
+    }
+
+    fn complete(self, completion: Completion) -> Self::Output {
+        nothing(completion)?;
+        Ok(self.place.address())
+    }
+}
+
+/// setsockopt(2) of an option that is a number.
+pub(crate) struct SetOption {
+    fd: SharedFd,
+    level: u32,
+    name: u32,
+    value: Box<i32>,
+}
+
+impl SetOption {
+    pub(crate) fn new(fd: SharedFd, level: i32, name: i32, value: i32) -> Self {
+        Self { fd, level: level.cast_unsigned(), name: name.cast_unsigned(), value: Box::new(value) }
+    }
+}
+
+// SAFETY: the value is on the heap, the share keeps the descriptor open.
+unsafe impl Operation for SetOption {
+    type Output = io::Result<()>;
+
+    fn entry(&mut self) -> squeue::Entry {
+        let value = (&raw const *self.value).cast();
+        opcode::SetSockOpt::new(self.fd.target(), self.level, self.name, value, 4).build()
+    }
+
+    fn complete(self, completion: Completion) -> Self::Output {
+        nothing(completion)
+    }
+}
+
+/// Makes a descriptor of the process for a file of the ring's table.
+pub(crate) struct Install {
+    fd: SharedFd,
+}
+
+impl Install {
+    pub(crate) const fn new(fd: SharedFd) -> Self {
+        Self { fd }
+    }
+}
+
+// SAFETY: names no memory; the share keeps the slot filled.
+unsafe impl Operation for Install {
+    type Output = io::Result<SharedFd>;
+
+    fn entry(&mut self) -> squeue::Entry {
+        // What is no slot is asked for as one that no table has, and refused (`EBADF`).
+        let slot = match self.fd.target() {
+            types::Target::Fixed(slot) => slot,
+            types::Target::Fd(_) => u32::MAX,
+        };
+        opcode::FixedFdInstall::new(types::Fixed(slot), 0).build()
+    }
+
+    fn complete(self, completion: Completion) -> Self::Output {
+        accepted(completion)
+    }
+
+    /// Nobody wants the descriptor any more.
+    fn late(&mut self, completion: Completion) {
+        drop(accepted(completion));
+    }
+}
+
 /// connect(2).
 pub(crate) struct Connect {
     fd: SharedFd,
@@ -71,8 +233,8 @@ pub(crate) struct Connect {
 }
 
 impl Connect {
-    pub(crate) fn new(fd: SharedFd, address: SocketAddr) -> Self {
-        Self { fd, address: Box::new(address.as_any()) }
+    pub(crate) fn new(fd: SharedFd, address: SocketAddrAny) -> Self {
+        Self { fd, address: Box::new(address) }
     }
 }
 

@@ -121,7 +121,7 @@ fn all_of_this_holds_on_the_engine_too() {
         return;
     }
     let mut again = Command::new(std::env::current_exe().unwrap());
-    again.args(["net::receiver::", "--skip", "all_of_this_holds_on_the_engine_too"]);
+    again.args(["net::stream::receiver::", "--skip", "all_of_this_holds_on_the_engine_too"]);
     let output = again.env(environment::BACKEND_VARIABLE, "engine").output().unwrap();
     let (text, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success() && !text.contains(" 0 passed"), "on the engine: {text}{errors}");

@@ -10,16 +10,16 @@ use std::task::{Context, Poll};
 
 use annulus::BufRing;
 
-use super::inbound::Inbound;
 use crate::buf::{Pool, PooledBuf, Turn};
 use crate::driver::op::file::Poll as PollFd;
 use crate::driver::op::message::{Recv, RecvMulti};
 use crate::driver::{Completion, Flow, Op};
 use crate::executor::Context as Executor;
 use crate::fd::SharedFd;
+use crate::net::inbound::Inbound;
 
 /// The bytes of a stream as they come, in buffers of the executor's pool; see
-/// [`TcpStream::receiver`](super::TcpStream::receiver).
+/// [`Stream::receiver`](super::Stream::receiver).
 ///
 /// Dropping it loses nothing: what had arrived goes to the next receive of the stream.
 pub struct Receiver {

@@ -1,0 +1,166 @@
+//! Accepting into the ring's own table of files: connections without a descriptor of the process.
+//!
+//! What it keeps true: a connection is never lost for want of a slot that was known to be missing. While few slots
+//! are free, connections are accepted as ordinary descriptors, one by one, until there are more.
+
+use std::fmt::{self, Debug, Formatter};
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use super::{Accept, AcceptMulti, Flow, Listener, MOST_WAITING, Op, Ordinary, PhantomData, SharedFd, Stream};
+use crate::driver::{Completion, Driver, Slot};
+use crate::executor::Context as Executor;
+use crate::net::protocol::Direct;
+
+/// The connections of a listener, each in a slot of the ring's table of files; see
+/// [`Listener::incoming_direct`]. Connections that were accepted and not taken when it is dropped are closed.
+pub struct IncomingDirect<P> {
+    fd: SharedFd,
+    flow: Option<Flow<AcceptMulti>>,
+    /// It was asked to end.
+    stopping: bool,
+    /// The accept of one connection as an ordinary descriptor, if that is what is waited for.
+    single: Option<Op<Accept>>,
+    /// There is no such accept here (before Linux 5.19).
+    missing: bool,
+    protocol: PhantomData<P>,
+}
+
+impl<P: Ordinary> Listener<P> {
+    /// The connections as they come, each in a slot of the ring's own table of files instead of a descriptor of the
+    /// process: the kernel is spared the process's table when it accepts, closes, and looks the file up for each
+    /// operation, which is for connections that are short.
+    ///
+    /// The methods of such a stream are those of an ordinary one, but what needs a descriptor: it is no
+    /// [`AsFd`](std::os::fd::AsFd), its addresses and options are asked for and set through the ring, and it cannot leave
+    /// its runtime. [`Stream::install`] makes an ordinary stream of it. Options that are to hold for every
+    /// connection are best set on the listener, from which connections have them
+    /// ([`ListenOptions`](crate::net::ListenOptions)).
+    ///
+    /// The table has as many slots as [`Builder::direct_descriptors`](crate::Builder::direct_descriptors) says. When few
+    /// are free, and where there is no such table (before Linux 5.19), connections are accepted as ordinary
+    /// descriptors, with the same methods.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use annulus_rt::net::{TcpListener, TcpStream};
+    ///
+    /// annulus_rt::run(async {
+    ///     let listener = TcpListener::bind("127.0.0.1:0".parse().unwrap())?;
+    ///     let client = TcpStream::connect(listener.local_addr()?).await?;
+    ///     let mut incoming = listener.incoming_direct();
+    ///     let direct = incoming.next().await?;
+    ///     direct.send_all("hello").await.0?;
+    ///     assert_eq!(direct.peer_addr().await?, client.local_addr()?);
+    ///     let (received, _) = client.recv(vec![0; 5]).await;
+    ///     assert_eq!(received?, 5);
+    ///     direct.close().await
+    /// })??;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[must_use]
+    pub fn incoming_direct(&self) -> IncomingDirect<P> {
+        IncomingDirect {
+            fd: self.fd.clone(),
+            flow: None,
+            stopping: false,
+            single: None,
+            missing: false,
+            protocol: PhantomData,
+        }
+    }
+}
+
+impl<P: Ordinary> IncomingDirect<P> {
+    /// Waits for the next connection. May be dropped while it waits: no connection is lost.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Listener::accept`]; `ENFILE` if so many connections came at once that the table ran full: those that
+    /// found no slot are gone. After an error it can be called again.
+    pub async fn next(&mut self) -> io::Result<Stream<Direct<P>>> {
+        let executor = Executor::current();
+        loop {
+            if self.single.is_some() {
+                return poll_fn(|cx| self.poll_single(cx)).await.map(Stream::from_shared);
+            }
+            let room = !self.missing && has_room(&executor);
+            match &self.flow {
+                None if room => self.start(&executor.driver)?,
+                None => {
+                    self.single = Some(Op::new(Accept { fd: self.fd.clone() }));
+                    continue;
+                }
+                Some(flow) if !room && !self.stopping => {
+                    flow.stop();
+                    self.stopping = true;
+                }
+                Some(_) => {}
+            }
+            let Some(completion) = poll_fn(|cx| self.poll_flow(cx)).await else {
+                self.flow = None;
+                continue;
+            };
+            if let Some(accepted) = self.taken(&executor.driver, completion) {
+                return accepted;
+            }
+        }
+    }
+
+    fn start(&mut self, driver: &Rc<Driver>) -> io::Result<()> {
+        let op = AcceptMulti { fd: self.fd.clone(), direct: Some(driver.clone()) };
+        self.flow = Some(Flow::start(op, MOST_WAITING)?);
+        self.stopping = false;
+        Ok(())
+    }
+
+    fn poll_flow(&mut self, cx: &Context<'_>) -> Poll<Option<Completion>> {
+        self.flow.as_mut().map_or(Poll::Ready(None), |flow| flow.poll_next(cx))
+    }
+
+    fn poll_single(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<SharedFd>> {
+        let Some(single) = &mut self.single else { return Poll::Pending };
+        let accepted = Pin::new(single).poll(cx);
+        if accepted.is_ready() {
+            self.single = None;
+        }
+        accepted
+    }
+
+    /// What a completion brought; nothing if it only says that there is no such accept, or that it was
+    /// stopped.
+    fn taken(
+        &mut self,
+        driver: &Rc<Driver>,
+        completion: Completion,
+    ) -> Option<io::Result<Stream<Direct<P>>>> {
+        match Slot::filled(driver, completion) {
+            Ok(slot) => Some(Ok(Stream::from_shared(SharedFd::of_slot(slot)))),
+            Err(errno) if errno == -libc::EINVAL => {
+                self.missing = true;
+                None
+            }
+            Err(errno) if errno == -libc::ECANCELED => None,
+            Err(errno) => Some(Err(io::Error::from_raw_os_error(-errno))),
+        }
+    }
+}
+
+/// Whether a table is there that takes what one multishot accept may bring before it is seen.
+fn has_room(executor: &Executor) -> bool {
+    let slots = executor.driver.slots(executor.direct);
+    slots.is_some_and(|slots| {
+        let reserve = u32::try_from(2 * MOST_WAITING).unwrap_or(u32::MAX).min(slots.count() / 2);
+        slots.free() > reserve
+    })
+}
+
+impl<P> Debug for IncomingDirect<P> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IncomingDirect").field("fd", &self.fd).finish_non_exhaustive()
+    }
+}
