@@ -9,7 +9,7 @@ use super::table::{Key, Table, Ticket};
 use super::{Multishot, Operation};
 use crate::squeue::{Entry, Flags};
 use crate::types::{CancelBuilder, SubmitArgs, Timespec};
-use crate::{Builder, IoUring, Parameters, Submitter, opcode};
+use crate::{Builder, Chosen, IoUring, Parameters, Submitter, opcode};
 
 /// How long a dropped ring waits without any completion before it leaves the rest to leak.
 const PATIENCE_ROUNDS: u32 = 20;
@@ -267,6 +267,12 @@ impl OwnedRing {
     #[must_use]
     pub const fn params(&self) -> &Parameters {
         self.ring.params()
+    }
+
+    /// What carries the operations out, and why.
+    #[must_use]
+    pub const fn chosen(&self) -> &Chosen {
+        self.ring.chosen()
     }
 
     /// Moves what was pushed into the submission queue, all of it or nothing, so that links stay together.
