@@ -59,6 +59,14 @@ impl<T: Operation> Flow<T> {
         next
     }
 
+    /// The operation, as long as it is in flight.
+    pub(crate) const fn op(&self) -> Option<&T> {
+        match &self.state {
+            Some((_, op)) => Some(op),
+            None => None,
+        }
+    }
+
     /// Asks for its end, which comes after what it has done by then.
     pub(crate) fn stop(&self) {
         if let Some((key, _)) = &self.state {

@@ -100,22 +100,30 @@ unsafe impl Operation for RecvMulti {
 pub(crate) struct Send<B> {
     fd: SharedFd,
     buf: Held<B>,
+    /// How many bytes of the buffer are left out at its begin.
+    skip: usize,
     flags: i32,
 }
 
 impl<B: IoBuf> Send<B> {
     pub(crate) fn new(fd: SharedFd, buf: B, flags: i32) -> Self {
-        Self { fd, buf: Held::new(buf), flags }
+        Self::rest(fd, buf, 0, flags)
+    }
+
+    /// Of a buffer without its first `skip` bytes.
+    pub(crate) fn rest(fd: SharedFd, buf: B, skip: usize, flags: i32) -> Self {
+        Self { fd, buf: Held::new(buf), skip, flags }
     }
 }
 
-// SAFETY: as for `Recv`.
+// SAFETY: as for `Recv`; what is left out lies before what is named.
 unsafe impl<B: IoBuf> Operation for Send<B> {
     type Output = BufResult<usize, B>;
 
     fn entry(&mut self) -> squeue::Entry {
-        let (start, len) = (self.buf.as_stable_ptr(), length(self.buf.filled()));
-        opcode::Send::new(self.fd.target(), start, len).flags(self.flags).build()
+        let rest = self.buf.filled().saturating_sub(self.skip);
+        let start = self.buf.as_stable_ptr().wrapping_add(self.skip);
+        opcode::Send::new(self.fd.target(), start, length(rest)).flags(self.flags).build()
     }
 
     fn complete(self, completion: Completion) -> Self::Output {

@@ -42,6 +42,19 @@ impl Receiver {
     /// Those of recv(2), `ECONNRESET` above all; `EBUSY` if too many operations are in flight; `ENOMEM` if there is no
     /// memory for the pool.
     pub async fn next(&mut self) -> io::Result<Option<PooledBuf>> {
+        let mut read = None;
+        if self.flow.is_some() {
+            // As almost always: the operation goes on, and brings bytes.
+            read = poll_fn(|cx| self.poll_flow(cx)).await;
+            if let Some(completion) = read.filter(|completion| completion.result > 0) {
+                return Ok(self.filled(completion));
+            }
+        }
+        self.go_on(read).await
+    }
+
+    /// Goes on after a completion that brought no bytes, or without any.
+    async fn go_on(&mut self, mut read: Option<Completion>) -> io::Result<Option<PooledBuf>> {
         let pool = Executor::current().pool()?;
         // Held until it is known whether a buffer was taken with it.
         let mut turn: Option<Turn<'_>> = None;
@@ -52,15 +65,18 @@ impl Receiver {
                     return kept.map(|bytes| Some(pool.lend(bytes)));
                 }
             }
-            let Some(ring) = pool.ring() else {
-                if self.flow.take().is_some() {
-                    // What it had received comes first.
-                    continue;
-                }
-                return self.receive(&pool).await;
-            };
-            let Some(completion) = self.completion(&pool, &ring).await? else { continue };
-            let filled = pool.filled(&ring, completion);
+            if read.is_none() {
+                let Some(ring) = pool.ring() else {
+                    if self.flow.take().is_some() {
+                        // What it had received comes first.
+                        continue;
+                    }
+                    return self.receive(&pool).await;
+                };
+                read = self.completion(&pool, &ring).await?;
+            }
+            let Some(completion) = read.take() else { continue };
+            let filled = self.filled(completion);
             match -completion.result {
                 0 => return Ok(None),
                 ..0 => {
@@ -88,15 +104,25 @@ impl Receiver {
             let op = RecvMulti { fd, inbound, pool: pool.clone(), ring: ring.clone() };
             self.flow = Some(Flow::start(op, pool.share())?);
         }
-        let next = poll_fn(|cx| self.poll_flow(cx)).await;
-        if next.is_none() {
-            self.flow = None;
-        }
-        Ok(next)
+        Ok(poll_fn(|cx| self.poll_flow(cx)).await)
     }
 
+    /// `None` at the end of the operation, which is gone then.
+    #[inline]
     fn poll_flow(&mut self, cx: &Context<'_>) -> Poll<Option<Completion>> {
-        self.flow.as_mut().map_or(Poll::Ready(None), |flow| flow.poll_next(cx))
+        let Some(flow) = &mut self.flow else { return Poll::Ready(None) };
+        let next = flow.poll_next(cx);
+        if let Poll::Ready(None) = next {
+            self.flow = None;
+        }
+        next
+    }
+
+    /// What a completion of the operation brought.
+    #[inline]
+    fn filled(&self, completion: Completion) -> Option<PooledBuf> {
+        let op = self.flow.as_ref().and_then(Flow::op)?;
+        op.pool.filled(&op.ring, completion)
     }
 
     /// Waits for data, and receives it into a buffer that is taken only then.

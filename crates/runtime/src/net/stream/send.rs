@@ -45,10 +45,10 @@ impl<P: Protocol> Stream<P> {
     ///
     /// As [`send`](Self::send).
     pub async fn send_all<B: IoBuf>(&self, mut buf: B) -> BufResult<(), B> {
-        let mut done = 0;
-        while done < buf.filled() {
-            let (sent, part) = Op::new(Send::new(self.fd.clone(), buf.slice(done..), WHOLE)).await;
-            buf = part.into_inner();
+        let (len, mut done) = (buf.filled(), 0);
+        while done < len {
+            let sent;
+            (sent, buf) = Op::new(Send::rest(self.fd.clone(), buf, done, WHOLE)).await;
             match progress(sent) {
                 Ok(n) => done += n,
                 Err(error) => return (Err(error), buf),
