@@ -132,6 +132,7 @@ struct Slot {
 
 impl Slot {
     /// What is in it, if that is what the key names.
+    #[inline]
     fn live(&mut self, key: Key) -> Option<&mut Live> {
         if self.generation == key.generation { self.live.as_mut() } else { None }
     }
@@ -182,6 +183,7 @@ impl Table {
 
     /// Takes a slot for an operation that a future owns; at most `waiting` completions of it may wait (0:
     /// any number). `None` if the table is full.
+    #[inline]
     pub(crate) fn insert(&mut self, opcode: u8, waker: Option<Waker>, waiting: usize) -> Option<Key> {
         let bound = u32::try_from(waiting).unwrap_or(u32::MAX);
         self.has_room().then(|| self.occupy(Owner::Future(waker), opcode, bound))
@@ -240,6 +242,7 @@ impl Table {
     }
 
     /// Hands a completion to its operation.
+    #[inline]
     pub(crate) fn deliver(&mut self, user_data: u64, completion: Completion) -> Delivered {
         let key = Key::from_bits(user_data ^ self.secret);
         if key == Key::IGNORED {
@@ -298,6 +301,7 @@ impl Table {
 
     /// The one result of an operation, once its last completion is there: the first completion, as
     /// those after it (the notification of a zero-copy send) only say that the memory is free. Frees the slot.
+    #[inline]
     pub(crate) fn poll_single(
         &mut self,
         key: Key,
@@ -317,6 +321,7 @@ impl Table {
 
     /// The next completion of a multishot operation, or `None` after the last, which frees the slot. A
     /// cancellation that the table asked for to throttle it is no result but an end.
+    #[inline]
     pub(crate) fn poll_next(
         &mut self,
         key: Key,
@@ -419,10 +424,12 @@ impl Table {
             .collect()
     }
 
+    #[inline]
     fn live(&mut self, key: Key) -> Option<&mut Live> {
         self.slots.get_mut(key.index as usize)?.live(key)
     }
 
+    #[inline]
     fn free(&mut self, key: Key) {
         let slot = &mut self.slots[key.index as usize];
         let live = slot.live.take();
@@ -433,6 +440,7 @@ impl Table {
 }
 
 /// Notes whom to wake. Returns who was to be woken before.
+#[inline]
 fn set_waker(live: &mut Live, cx: &Context<'_>) -> Option<Waker> {
     let Owner::Future(waker) = &mut live.owner else { unreachable!("only a future polls") };
     if waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
