@@ -11,6 +11,7 @@ use annulus::{BackendChoice, IoUring, environment};
 use crate::Error;
 use crate::blocking::Pool;
 use crate::executor::{self, Context};
+use crate::shard::Runtime;
 
 /// The flags of a ring that one thread works with; what an older kernel lacks is left out.
 const FLAGS: SetupFlags = SetupFlags::SINGLE_ISSUER
@@ -42,6 +43,8 @@ pub struct Builder {
     pub(crate) operations: usize,
     pub(crate) tasks: usize,
     pub(crate) turn_budget: usize,
+    pub(crate) inbox: usize,
+    pub(crate) ring_messages: bool,
     pub(crate) buffers: u16,
     pub(crate) buffer_size: u32,
     pub(crate) registered_buffers: u16,
@@ -71,6 +74,8 @@ impl Builder {
             operations: 65_536,
             tasks: 65_536,
             turn_budget: 256,
+            inbox: 4_096,
+            ring_messages: true,
             buffers: 256,
             buffer_size: 16 * 1024,
             registered_buffers: 64,
@@ -125,6 +130,21 @@ impl Builder {
     #[must_use]
     pub const fn turn_budget(mut self, polls: usize) -> Self {
         self.turn_budget = polls;
+        self
+    }
+
+    /// How much work other threads and shards may have left for an executor that has not come to look at it: one more is
+    /// refused ([`shard::SpawnError::Full`](crate::shard::SpawnError)). Default 4,096.
+    #[must_use]
+    pub const fn inbox(mut self, letters: usize) -> Self {
+        self.inbox = letters;
+        self
+    }
+
+    /// Whether shards call each other through their rings (`MSG_RING`), where both rings can, or by eventfd. Default `true`.
+    #[must_use]
+    pub const fn ring_messages(mut self, messages: bool) -> Self {
+        self.ring_messages = messages;
         self
     }
 
@@ -288,6 +308,16 @@ impl Builder {
         let result = self.context(&pool).and_then(|context| executor::run(&context, self.teardown, future));
         pool.close();
         result
+    }
+
+    /// Sets everything up on this thread without running it, so that other threads can be given its
+    /// [handle](crate::shard::Runtime::handle) before.
+    ///
+    /// # Errors
+    ///
+    /// As [`run`](Self::run).
+    pub fn build(&self) -> Result<Runtime, Error> {
+        Runtime::new(self)
     }
 
     /// The pool for blocking work of one run.

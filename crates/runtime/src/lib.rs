@@ -70,6 +70,7 @@ pub mod fs;
 pub mod io;
 pub mod net;
 pub mod process;
+pub mod shard;
 pub mod signal;
 pub mod sync;
 pub mod task;

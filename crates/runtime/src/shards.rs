@@ -1,7 +1,7 @@
 //! Shards: one executor and one ring per core, each with its own tasks.
 //!
-//! Nothing is shared between them but what the program shares. Each shard is a thread; either all start or
-//! none does.
+//! Nothing is shared between them but what the program shares, and their inboxes ([`crate::shard`]). Each shard is a
+//! thread; either all start or none does.
 
 use std::any::Any;
 use std::num::NonZeroUsize;
@@ -12,9 +12,10 @@ use std::thread;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 use crate::blocking::Pool;
+use crate::shard::Handle;
 use crate::{Builder, Error, executor};
 
-/// A number of executors, each on a thread of its own with a ring of its own.
+/// A number of executors, each on a thread of its own with a ring of its own. From inside: [`shard`](crate::shard).
 ///
 /// # Examples
 ///
@@ -84,10 +85,11 @@ impl Shards {
         let pool = self.builder.pool();
         let outcome = thread::scope(|scope| {
             let (ready, readiness) = mpsc::channel();
+            let several = self.count > 1;
             let mut shards = Vec::new();
             for index in 0..self.count {
-                let (go, gone) = mpsc::channel::<()>();
-                let start = Start { ready: ready.clone(), gone, pool: pool.clone() };
+                let (go, gone) = mpsc::channel();
+                let start = Start { ready: ready.clone(), gone, pool: pool.clone(), several };
                 let builder = self.builder.clone();
                 let builder = if cpus.is_empty() { builder } else { builder.pin(cpus[index % cpus.len()]) };
                 let factory = &factory;
@@ -101,12 +103,13 @@ impl Shards {
             }
             drop(ready);
             // All of them are set up before one of them runs; returning drops `go`, which ends those that wait.
-            for set_up in readiness.iter().take(self.count) {
-                set_up?;
-            }
+            let set_up = readiness.iter().take(self.count).collect::<Result<Vec<Handle>, Error>>();
+            let mut handles = set_up?;
+            handles.sort_by_key(Handle::shard);
+            let handles: Arc<[Handle]> = handles.into();
             let (threads, go): (Vec<_>, Vec<_>) = shards.into_iter().unzip();
             for go in go {
-                let _ = go.send(());
+                let _ = go.send(handles.clone());
             }
             // Every one is waited for before the first error is returned.
             let ended: Vec<_> = threads.into_iter().map(thread::ScopedJoinHandle::join).collect();
@@ -135,9 +138,11 @@ impl Shards {
 
 /// What a shard's thread gets.
 struct Start {
-    ready: mpsc::Sender<Result<(), Error>>,
-    gone: mpsc::Receiver<()>,
+    ready: mpsc::Sender<Result<Handle, Error>>,
+    gone: mpsc::Receiver<Arc<[Handle]>>,
     pool: Arc<Pool>,
+    /// It is not the only one.
+    several: bool,
 }
 
 impl Start {
@@ -155,8 +160,12 @@ impl Start {
                 return None;
             }
         };
-        let _ = self.ready.send(Ok(()));
-        self.gone.recv().ok()?;
+        let messages = self.several && builder.ring_messages;
+        if messages {
+            context.publish();
+        }
+        let _ = self.ready.send(Ok(context.handle_as(index)));
+        context.join(index, self.gone.recv().ok()?, messages);
         Some(executor::run(&context, builder.deadline(), async { factory(index).await }))
     }
 }

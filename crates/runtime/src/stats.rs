@@ -21,6 +21,8 @@ pub struct Counters {
     pub completions: u64,
     /// Completions for operations that had been given up and forgotten. Stays zero.
     pub stale: u64,
+    /// Messages to other shards, to wake them, that went through this executor's ring.
+    pub messages: u64,
     /// Operations in flight at this moment.
     pub in_flight: usize,
     /// Of these, operations whose future was dropped: their memory is kept until the last completion.

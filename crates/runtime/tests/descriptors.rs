@@ -48,7 +48,9 @@ fn shards_that_begin_hear_what_other_threads_wake() {
         for (shard, outcome) in heard.into_iter().enumerate() {
             assert_eq!(outcome.expect("the wake-up comes").unwrap(), shard);
         }
-        assert!(refused == 6 || on_the_engine(), "{refused}: each a ring, its eventfd twice");
+        // The first may have taken a seventh for messages between rings, without which it would do.
+        let expected = (6..=7).contains(&refused);
+        assert!(expected || on_the_engine(), "{refused}: each a ring, its eventfd twice");
     });
 }
 

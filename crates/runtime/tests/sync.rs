@@ -415,6 +415,63 @@ fn every_receiver_gets_each_value_and_a_dropped_receive_takes_none() {
     assert_eq!(poll(pin!(second.recv())), Poll::Ready(Err(broadcast::RecvError::Closed)));
 }
 
+/// Runs `step`, which never has to wait, in a loop, until another task has run; fails if none does.
+async fn lets_others_run<F: Future>(what: &str, step: impl Fn() -> F) {
+    let other = spawn(async {});
+    for _ in 0..100_000 {
+        step().await;
+        if other.is_finished() {
+            return;
+        }
+    }
+    panic!("a loop on {what} starves the others");
+}
+
+#[test]
+fn a_loop_on_what_is_always_ready_lets_the_others_run() {
+    run(async {
+        // In a task: the root future has a budget too, but this is what is said of tasks.
+        let all = spawn(async {
+            let (mutex, lock, semaphore) = (Mutex::new(()), RwLock::new(()), Semaphore::new(1));
+            lets_others_run("Mutex::lock", || async { drop(mutex.lock().await) }).await;
+            lets_others_run("RwLock::read", || async { drop(lock.read().await) }).await;
+            lets_others_run("RwLock::write", || async { drop(lock.write().await) }).await;
+            lets_others_run("Semaphore::acquire", || async { drop(semaphore.acquire().await) }).await;
+            lets_others_run("acquire_owned", || async { drop(semaphore.acquire_owned().await) }).await;
+            let (sender, receiver) = channel(1);
+            lets_others_run("a channel", || async {
+                sender.send(()).await.unwrap();
+                receiver.recv().await.unwrap();
+            })
+            .await;
+            let (notify, barrier) = (Notify::new(), Barrier::new(1));
+            lets_others_run("Notify", || {
+                notify.notify_one();
+                notify.notified()
+            })
+            .await;
+            lets_others_run("Barrier", || barrier.wait()).await;
+            let (changing, watching) = watch::channel(0);
+            let watching = std::cell::RefCell::new(watching);
+            lets_others_run("watch", || {
+                changing.send_modify(|value| *value += 1);
+                let mut watching = watching.borrow().clone();
+                async move { watching.changed().await.unwrap() }
+            })
+            .await;
+            let (telling, _hearing) = broadcast::channel(1);
+            lets_others_run("broadcast", || {
+                let mut hearing = telling.subscribe();
+                telling.send(()).unwrap();
+                async move { hearing.recv().await.unwrap() }
+            })
+            .await;
+        });
+        all.await.unwrap();
+    })
+    .unwrap();
+}
+
 #[test]
 fn ten_thousand_dropped_receives_and_sends_lose_no_item() {
     run(async {

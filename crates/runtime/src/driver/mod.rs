@@ -9,6 +9,7 @@
 
 mod flow;
 mod leftover;
+mod message;
 pub(crate) mod op;
 mod slots;
 mod table;
@@ -59,6 +60,8 @@ pub(crate) struct Counted {
     pub(crate) submitted: u64,
     pub(crate) completions: u64,
     pub(crate) stale: u64,
+    /// Messages to other executors.
+    pub(crate) messages: u64,
 }
 
 pub(crate) struct Driver {
@@ -97,6 +100,8 @@ struct Inner {
     /// Teardown gave up waiting: memory that is still named may be written, so it is never freed.
     leaked: bool,
     counted: Counted,
+    /// Messages to other executors that did not arrive.
+    undelivered: Vec<(u32, Errno)>,
     cancel_flags: Flags,
 }
 
@@ -110,6 +115,7 @@ impl Driver {
             closing: false,
             leaked: false,
             counted: Counted::default(),
+            undelivered: Vec::new(),
             cancel_flags: if skips { Flags::SKIP_SUCCESS } else { Flags::empty() },
         };
         Self { inner: RefCell::new(inner), under: Current::default(), slots: OnceCell::new() }
@@ -291,6 +297,9 @@ impl Driver {
                 }
             }
             Delivered::CloseAgain(fd) => close_now(fd),
+            Delivered::Undelivered(number, errno) => {
+                self.inner.borrow_mut().undelivered.push((number, errno));
+            }
             Delivered::Nothing => {}
             Delivered::Stale => self.inner.borrow_mut().counted.stale += 1,
         }

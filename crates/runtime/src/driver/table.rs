@@ -9,6 +9,8 @@ use std::hash::{BuildHasher, RandomState};
 use std::os::fd::RawFd;
 use std::task::{Context, Poll, Waker};
 
+use rustix::io::Errno;
+
 /// How many operations a table can hold: half of the indices, as there may be a cancellation of each.
 const MOST: usize = (u32::MAX / 2) as usize;
 
@@ -26,7 +28,7 @@ impl Completion {
     }
 
     /// An operation that came to nothing in this process, before or after the kernel had it.
-    pub(crate) const fn failed(errno: rustix::io::Errno) -> Self {
+    pub(crate) const fn failed(errno: Errno) -> Self {
         Self { result: -errno.raw_os_error(), flags: annulus::abi::CqeFlags::empty() }
     }
 }
@@ -51,6 +53,17 @@ pub(crate) struct Key {
 impl Key {
     /// That of requests whose completion means nothing: cancellations. No table reaches this index.
     pub(crate) const IGNORED: Self = Self { index: u32::MAX, generation: u32::MAX };
+
+    /// That of calls: completions that other executors post here, so that this one looks into its inbox.
+    pub(crate) const CALL: Self = Self { index: u32::MAX, generation: u32::MAX - 1 };
+
+    /// How many numbers there are for messages to other executors.
+    pub(crate) const MESSAGES: u32 = u32::MAX - 1;
+
+    /// That of a message to another executor.
+    pub(crate) const fn message(number: u32) -> Self {
+        Self { index: u32::MAX, generation: number }
+    }
 
     const fn to_bits(self) -> u64 {
         (self.generation as u64) << 32 | self.index as u64
@@ -148,6 +161,8 @@ pub(crate) enum Delivered {
     Late(Box<dyn Leftover>, Key),
     /// A close was cancelled before it ran: close it by other means.
     CloseAgain(RawFd),
+    /// This message to another executor did not arrive.
+    Undelivered(u32, Errno),
     /// Nothing: the future has not been polled, a close is done, or the completion means nothing.
     Nothing,
     /// No such operation (any more).
@@ -245,8 +260,8 @@ impl Table {
     #[inline]
     pub(crate) fn deliver(&mut self, user_data: u64, completion: Completion) -> Delivered {
         let key = Key::from_bits(user_data ^ self.secret);
-        if key == Key::IGNORED {
-            return Delivered::Nothing;
+        if key.index == u32::MAX {
+            return beside(key, completion);
         }
         let Some(live) = self.slots.get_mut(key.index as usize).and_then(|slot| slot.live(key)) else {
             return Delivered::Stale;
@@ -437,6 +452,14 @@ impl Table {
         slot.generation = slot.generation.wrapping_add(1);
         self.free.push(key.index);
     }
+}
+
+/// What a completion says that belongs to no operation.
+fn beside(key: Key, completion: Completion) -> Delivered {
+    if key == Key::IGNORED || key == Key::CALL || completion.result >= 0 {
+        return Delivered::Nothing;
+    }
+    Delivered::Undelivered(key.generation, Errno::from_raw_os_error(-completion.result))
 }
 
 /// Notes whom to wake. Returns who was to be woken before.

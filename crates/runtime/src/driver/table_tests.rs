@@ -70,6 +70,7 @@ fn deliver(table: &mut Table, key: Key, completion: Completion) -> &'static str 
             "late"
         }
         Delivered::CloseAgain(_) => "close again",
+        Delivered::Undelivered(..) => "undelivered",
         Delivered::Nothing => "nothing",
         Delivered::Stale => "stale",
     }
@@ -101,6 +102,26 @@ fn a_completion_that_somebody_else_posts_ends_no_operation() {
     }
     assert_eq!(poll_single(&mut table, key), Poll::Pending);
     assert_ne!(Table::new(8).user_data(key), table.user_data(key), "each table has a secret of its own");
+}
+
+#[test]
+fn calls_and_messages_are_told_from_operations() {
+    let mut table = Table::new(8);
+    let key = table.insert(0, None, 0).unwrap();
+    assert_eq!(deliver(&mut table, Key::CALL, last(0)), "nothing");
+    assert_eq!(deliver(&mut table, Key::message(0), last(0)), "nothing");
+    assert_eq!(deliver(&mut table, Key::message(7), last(-libc::EBADFD)), "undelivered");
+    assert_eq!(deliver(&mut table, Key::IGNORED, last(-libc::ENOENT)), "nothing");
+    let Delivered::Undelivered(number, errno) =
+        table.deliver(table.user_data(Key::message(Key::MESSAGES - 1)), last(-libc::EOVERFLOW))
+    else {
+        panic!("it did not arrive")
+    };
+    assert_eq!((number, errno), (u32::MAX - 2, Errno::OVERFLOW));
+    // The call of another table means nothing to this one.
+    let foreign = Table::new(8).user_data(Key::CALL);
+    assert!(matches!(table.deliver(foreign, last(0)), Delivered::Stale));
+    assert!(poll_single(&mut table, key).is_pending(), "the operation has heard nothing");
 }
 
 #[test]

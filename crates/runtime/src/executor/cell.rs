@@ -24,7 +24,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 use std::task::{Context, Poll, RawWaker, RawWakerVTable, Waker};
 
 use super::current;
-use super::inbox::Inbox;
+use super::inbox::{Inbox, Left};
 use crate::task::{Id, JoinError, Origin};
 
 /// What a task that has not ended counts for in the atomic counter: more than there can be references.
@@ -54,11 +54,8 @@ pub(super) struct Shared {
     /// The executor that runs it, and how to reach it.
     pub(super) executor: u64,
     pub(super) inbox: Arc<Inbox>,
-    /// Lies in the inbox. Taken by a swap with acquire and release on either side: what happened before a wake is seen by
-    /// the poll that it leads to, also if it is an earlier wake that put the task there.
-    pub(super) left: AtomicBool,
-    /// To be aborted when it is taken out of the inbox. Stored before `left` is swapped, which publishes it.
-    pub(super) condemned: AtomicBool,
+    /// Whether it lies in the inbox, and what for.
+    pub(super) left: Left,
     /// Stored with release by the thread of the task, after its output; other threads load with acquire.
     ended: AtomicBool,
     pub(super) id: Id,
@@ -136,8 +133,7 @@ impl TaskRef {
             references: AtomicU64::new(LIVING),
             executor,
             inbox,
-            left: AtomicBool::new(false),
-            condemned: AtomicBool::new(false),
+            left: Left::new(),
             ended: AtomicBool::new(false),
             id,
         };

@@ -1,7 +1,5 @@
 //! An executor seen from outside: its counters, and its tasks one by one. It changes nothing.
 
-use std::sync::atomic::Ordering;
-
 use super::Context;
 use super::cell::{Stage, TaskRef};
 use crate::stats::Counters;
@@ -18,6 +16,7 @@ impl Context {
             submitted: driver.submitted,
             completions: driver.completions,
             stale: driver.stale,
+            messages: driver.messages,
             in_flight: self.driver.in_flight().saturating_sub(own),
             parked: self.driver.parked(),
             backlog: self.driver.backlog(),
@@ -47,7 +46,7 @@ fn describe(task: &TaskRef) -> TaskDump {
     let own = task.own();
     let state = match own.stage.get() {
         Stage::Busy => TaskState::Running,
-        _ if own.queued.get() || task.shared().left.load(Ordering::Relaxed) => TaskState::Ready,
+        _ if own.queued.get() || task.shared().left.is_set() => TaskState::Ready,
         _ => TaskState::Waiting,
     };
     TaskDump {

@@ -13,8 +13,10 @@ mod task;
 mod turn;
 
 use std::cell::{Cell, OnceCell};
+use std::collections::VecDeque;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -22,12 +24,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::blocking::Pool;
 use crate::builder::Builder;
 use crate::driver::Driver;
+use crate::shard::Handle;
+use crate::shard::peers::Peers;
 use crate::stats::PollClock;
 use crate::task::{Id, JoinError, JoinHandle, Origin};
 use crate::time::timers::Timers;
 use crate::{Error, buf};
 use cell::{Stage, TaskRef};
-use inbox::Inbox;
+use inbox::{Inbox, Letter};
 use list::{Living, Ready};
 
 pub(crate) use turn::run;
@@ -54,6 +58,10 @@ pub(crate) struct Context {
     inbox: Arc<Inbox>,
     /// What was taken out of the inbox last, empty: the two take turns.
     emptied: Cell<Vec<TaskRef>>,
+    /// As `emptied`, for work.
+    letters: Cell<VecDeque<Letter>>,
+    /// The shards of the run, if it has several.
+    place: OnceCell<Place>,
     /// What the inbox rings, until the run listens to it.
     bell: Cell<Option<OwnedFd>>,
     /// The task that listens to it is among the living.
@@ -79,7 +87,7 @@ impl Context {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let ring = builder.ring()?;
         let (inbox, bell) =
-            Inbox::new().map_err(|errno| Error::System { doing: "making an eventfd", errno })?;
+            Inbox::new(builder.inbox).map_err(|errno| Error::System { doing: "making an eventfd", errno })?;
         Ok(Rc::new(Self {
             driver: Rc::new(Driver::new(ring, builder.operations)),
             timers: Timers::default(),
@@ -96,6 +104,8 @@ impl Context {
             ready: Ready::default(),
             inbox: Arc::new(inbox),
             emptied: Cell::default(),
+            letters: Cell::default(),
+            place: OnceCell::new(),
             bell: Cell::new(Some(bell)),
             heard: Cell::new(false),
             ending: Cell::new(false),
@@ -200,6 +210,71 @@ impl Context {
     /// Whether the end of the run has begun: no timer fires any more.
     pub(crate) const fn is_ending(&self) -> bool {
         self.ending.get()
+    }
+}
+
+/// Where an executor stands among the shards of its run.
+struct Place {
+    index: usize,
+    handles: Arc<[Handle]>,
+    peers: Peers,
+}
+
+/// What other executors have to do with this one.
+impl Context {
+    /// Says, before anybody has a handle, where other rings of the run send their messages to.
+    pub(crate) fn publish(&self) {
+        if let Some(address) = self.driver.address() {
+            self.inbox.publish(address);
+        }
+    }
+
+    /// Takes a place among the shards of a run; `messages`: whether they are called through the ring.
+    pub(crate) fn join(&self, index: usize, handles: Arc<[Handle]>, messages: bool) {
+        let peers = Peers::new(&self.driver, messages);
+        let placed = self.place.set(Place { index, handles, peers });
+        debug_assert!(placed.is_ok(), "an executor joins a run once");
+    }
+
+    pub(crate) fn shard(&self) -> usize {
+        self.place.get().map_or(0, |place| place.index)
+    }
+
+    pub(crate) fn shards(&self) -> usize {
+        self.place.get().map_or(1, |place| place.handles.len())
+    }
+
+    pub(crate) fn handle(&self) -> Handle {
+        self.handle_as(self.shard())
+    }
+
+    /// The handle of this executor, as the shard of that number.
+    pub(crate) fn handle_as(&self, index: usize) -> Handle {
+        Handle::new(self.inbox.clone(), index)
+    }
+
+    /// # Panics
+    ///
+    /// If there is no such shard.
+    pub(crate) fn handle_of(&self, index: usize) -> Handle {
+        let count = self.shards();
+        assert!(index < count, "there is no shard {index}: this run has {count}");
+        self.place.get().map_or_else(|| self.handle(), |place| place.handles[index].clone())
+    }
+
+    /// Queues a message to another executor, if that can be called so. Whether it will be handed over.
+    fn message(&self, inbox: &Arc<Inbox>) -> bool {
+        self.place.get().is_some_and(|place| place.peers.call(&self.driver, inbox))
+    }
+
+    /// Takes nothing any more, and drops what was left.
+    pub(crate) fn close_inbox(&self) {
+        let left = self.inbox.close();
+        // The destructors of closures that were not called.
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(left))) {
+            tracing::warn!("the destructor of work that came too late panicked");
+            std::mem::forget(payload);
+        }
     }
 }
 

@@ -2,8 +2,6 @@
 //!
 //! On its own thread both act at once; from another thread both leave it in the executor's inbox.
 
-use std::sync::atomic::Ordering;
-
 use super::cell::TaskRef;
 use super::current;
 
@@ -36,30 +34,29 @@ impl TaskRef {
         if self.is_here() {
             current::with(|executor| executor.abort(self));
         } else {
-            self.shared().condemned.store(true, Ordering::Release);
+            self.shared().left.condemn();
             self.leave_by_ref();
         }
     }
 
     /// Puts it into the inbox, unless it lies there.
     fn leave(self) {
-        if !self.shared().left.swap(true, Ordering::AcqRel) {
+        if self.shared().left.leave() {
             // The task may be gone before the inbox has rung: hold on to that.
             let inbox = self.shared().inbox.clone();
-            inbox.leave(self);
+            inbox.wake(self);
         }
     }
 
     fn leave_by_ref(&self) {
-        if !self.shared().left.swap(true, Ordering::AcqRel) {
-            self.shared().inbox.leave(self.clone());
+        if self.shared().left.leave() {
+            self.shared().inbox.wake(self.clone());
         }
     }
 
     /// It was taken out of the inbox: what it was left there for. Called by its executor.
     pub(super) fn arrive(self) {
-        self.shared().left.swap(false, Ordering::AcqRel);
-        if self.shared().condemned.load(Ordering::Acquire) {
+        if self.shared().left.arrive() {
             self.abort();
         } else {
             self.wake();

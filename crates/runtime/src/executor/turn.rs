@@ -61,12 +61,20 @@ impl Context {
 
     /// What other threads have left is seen to.
     fn collect(&self) {
-        let mut arrived = self.emptied.take();
-        self.inbox.collect(&mut arrived);
+        let (mut arrived, mut letters) = (self.emptied.take(), self.letters.take());
+        self.inbox.collect(&mut arrived, &mut letters);
         for task in arrived.drain(..) {
             task.arrive();
         }
         self.emptied.set(arrived);
+        for letter in letters.drain(..) {
+            // It spawns a task, in which the user's code runs; what may panic here is the destructor of work that is refused.
+            if let Err(payload) = catch_unwind(AssertUnwindSafe(|| letter(self))) {
+                tracing::warn!("the destructor of work that was refused panicked");
+                std::mem::forget(payload);
+            }
+        }
+        self.letters.set(letters);
         let ready = self.ready.len();
         if ready > self.counted.longest_ready.get() {
             self.counted.longest_ready.set(ready);
@@ -83,6 +91,9 @@ impl Context {
             self.inbox.awake();
         }
         self.driver.reap();
+        if let Some(place) = self.place.get() {
+            place.peers.after_enter(&self.driver);
+        }
         self.timers.fire();
         entered.map_err(|errno| Error::System { doing: "entering the ring", errno })
     }
@@ -131,7 +142,7 @@ impl Context {
     /// Drops every task, then ends the driver.
     fn end(&self, deadline: Duration) {
         self.ending.set(true);
-        drop(self.inbox.close());
+        self.close_inbox();
         // Destructors cannot spawn any more, so this comes to an end.
         while let Some(task) = self.living.first() {
             // What wakers do that were not ours to make must not keep the ring from its teardown.
@@ -143,5 +154,8 @@ impl Context {
             drop(task);
         }
         self.driver.tear_down(deadline);
+        if let Some(place) = self.place.get() {
+            place.peers.end();
+        }
     }
 }

@@ -2,6 +2,8 @@
 
 use std::fmt::{self, Debug, Formatter};
 
+use super::budgeted;
+
 /// Lets a number of tasks go on when all of them have come.
 ///
 /// # Examples
@@ -31,7 +33,7 @@ impl Barrier {
     ///
     /// A future that is dropped after its first poll counts as come.
     pub async fn wait(&self) -> bool {
-        self.inner.wait().await.is_leader()
+        budgeted(self.inner.wait()).await.is_leader()
     }
 }
 

@@ -4,6 +4,7 @@ use std::fmt::{self, Debug, Display, Formatter};
 
 use tokio::sync::broadcast;
 
+use super::budgeted;
 use super::channel::SendError;
 
 /// A channel that keeps the last `capacity` values (rounded up to a power of two) for every receiver. Sending never
@@ -79,7 +80,7 @@ impl<T: Clone> Receiver<T> {
     /// [`RecvError::Lagged`] once after values were lost, the next call goes on behind them;
     /// [`RecvError::Closed`] when the senders are gone and everything was received.
     pub async fn recv(&mut self) -> Result<T, RecvError> {
-        self.0.recv().await.map_err(|error| match error {
+        budgeted(self.0.recv()).await.map_err(|error| match error {
             broadcast::error::RecvError::Lagged(lost) => RecvError::Lagged(lost),
             broadcast::error::RecvError::Closed => RecvError::Closed,
         })

@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Semaphore, TryAcquireError};
 
+use super::budgeted;
 use super::park::wait_for;
 
 /// A channel in which `capacity` items may wait. Each item goes to one receiver, in the order of sending.
@@ -67,7 +68,7 @@ impl<T> Sender<T> {
     ///
     /// The item, if the channel is closed or has no receiver any more.
     pub async fn send(&self, item: T) -> Result<(), SendError<T>> {
-        match self.0.places.acquire().await {
+        match budgeted(self.0.places.acquire()).await {
             Ok(place) => {
                 place.forget();
                 self.0.put(item)
@@ -138,7 +139,7 @@ impl<T> Receiver<T> {
     /// nothing.
     pub async fn recv(&self) -> Option<T> {
         // Closed: what is left needs no permit.
-        if let Ok(item) = self.0.items.acquire().await {
+        if let Ok(item) = budgeted(self.0.items.acquire()).await {
             item.forget();
         }
         self.0.take()

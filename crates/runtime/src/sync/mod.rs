@@ -16,6 +16,8 @@
 //! | wait for each other | [`Barrier`] |
 //! | end in order | [`Shutdown`] |
 //!
+//! Each of these takes part in the budget of a poll ([`coop`](crate::coop)).
+//!
 //! # Dropping a future
 //!
 //! A future of this module that is dropped loses nothing: no item, no permit, no lock. What had been given to
@@ -38,6 +40,10 @@ mod rwlock;
 mod semaphore;
 mod shutdown;
 
+use std::pin::pin;
+
+use crate::coop;
+
 pub use barrier::Barrier;
 pub use channel::channel;
 pub use error::{Closed, TryAcquireError};
@@ -46,3 +52,9 @@ pub use notify::Notify;
 pub use rwlock::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 pub use semaphore::{OwnedPermit, Permit, Semaphore};
 pub use shutdown::{Finished, Guard, Shutdown};
+
+/// Waits within the budget of the task ([`coop`]): a loop on something that is always ready lets the others run.
+async fn budgeted<F: Future>(future: F) -> F::Output {
+    let mut future = pin!(future);
+    std::future::poll_fn(move |cx| coop::limit(cx, |cx| future.as_mut().poll(cx))).await
+}

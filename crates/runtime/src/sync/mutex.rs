@@ -3,6 +3,8 @@
 use std::fmt::{self, Debug, Formatter};
 use std::ops::{Deref, DerefMut};
 
+use super::budgeted;
+
 /// A value that one task at a time has, also while it waits for something else. Tasks get it in the order in
 /// which they asked.
 ///
@@ -50,7 +52,7 @@ impl<T: ?Sized> Mutex<T> {
     /// Waits until the value is free. A future that is dropped gives up its turn, and the lock too if it was
     /// given it already: the next one gets it.
     pub async fn lock(&self) -> MutexGuard<'_, T> {
-        MutexGuard(self.0.lock().await)
+        MutexGuard(budgeted(self.0.lock()).await)
     }
 
     /// The value, if it is free and nobody waits.

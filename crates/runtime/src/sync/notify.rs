@@ -1,5 +1,7 @@
 //! Waking a task that waits, without a value.
 
+use super::budgeted;
+
 /// Wakes one task that waits, or all of them.
 ///
 /// # Examples
@@ -32,7 +34,7 @@ impl Notify {
     ///
     /// A future that is dropped after it was notified, but before it has yielded, passes a `notify_one` on to the next.
     pub fn notified(&self) -> impl Future<Output = ()> + '_ {
-        self.0.notified()
+        budgeted(self.0.notified())
     }
 
     /// Wakes the one that has waited longest. If nobody waits, the next who does goes on at once; only one such

@@ -3,6 +3,8 @@
 use std::fmt::{self, Debug, Formatter};
 use std::ops::{Deref, DerefMut};
 
+use super::budgeted;
+
 /// A value that many tasks have to read, or one to write, also across an `.await`.
 ///
 /// In the order in which they asked: a reader that comes after a writer waits for it, so readers do not
@@ -45,12 +47,12 @@ impl<T> RwLock<T> {
 impl<T: ?Sized> RwLock<T> {
     /// Waits until nobody writes, or waits to. A future that is dropped gives up its turn.
     pub async fn read(&self) -> RwLockReadGuard<'_, T> {
-        RwLockReadGuard(self.0.read().await)
+        RwLockReadGuard(budgeted(self.0.read()).await)
     }
 
     /// Waits until nobody reads or writes. A future that is dropped gives up its turn.
     pub async fn write(&self) -> RwLockWriteGuard<'_, T> {
-        RwLockWriteGuard(self.0.write().await)
+        RwLockWriteGuard(budgeted(self.0.write()).await)
     }
 
     /// The value to read, if nobody writes, or waits to.

@@ -3,7 +3,7 @@
 use std::fmt::{self, Debug, Formatter};
 use std::sync::Arc;
 
-use super::{Closed, TryAcquireError};
+use super::{Closed, TryAcquireError, budgeted};
 
 /// A number of permits. Who waits for permits gets them in the order of asking, also who asks for many: those
 /// who ask for few later do not overtake.
@@ -68,7 +68,7 @@ impl Semaphore {
     ///
     /// If the semaphore was [closed](Self::close).
     pub async fn acquire_many(&self, permits: u32) -> Result<Permit<'_>, Closed> {
-        self.0.acquire_many(permits).await.map(Permit).map_err(|_| Closed)
+        budgeted(self.0.acquire_many(permits)).await.map(Permit).map_err(|_| Closed)
     }
 
     /// As [`acquire`](Self::acquire); the permit borrows nothing and can go to another task or shard.
@@ -86,7 +86,7 @@ impl Semaphore {
     ///
     /// If the semaphore was [closed](Self::close).
     pub async fn acquire_many_owned(&self, permits: u32) -> Result<OwnedPermit, Closed> {
-        self.0.clone().acquire_many_owned(permits).await.map(OwnedPermit).map_err(|_| Closed)
+        budgeted(self.0.clone().acquire_many_owned(permits)).await.map(OwnedPermit).map_err(|_| Closed)
     }
 
     /// A permit, if one is free and nobody waits for it.

@@ -5,7 +5,7 @@ use std::ops::Deref;
 
 use tokio::sync::watch;
 
-use super::Closed;
+use super::{Closed, budgeted};
 
 /// A value that one side changes and any number look at. Whoever is slow misses values in between, never the last.
 ///
@@ -89,7 +89,7 @@ impl<T> Receiver<T> {
     ///
     /// If the sender is gone and the last value was seen.
     pub async fn changed(&mut self) -> Result<(), Closed> {
-        self.0.changed().await.map_err(|_| Closed)
+        budgeted(self.0.changed()).await.map_err(|_| Closed)
     }
 
     /// Waits until the value is as wanted: at once, if it is already.
@@ -98,7 +98,7 @@ impl<T> Receiver<T> {
     ///
     /// If the sender is gone and the last value is not as wanted.
     pub async fn wait_for(&mut self, wanted: impl FnMut(&T) -> bool) -> Result<Ref<'_, T>, Closed> {
-        self.0.wait_for(wanted).await.map(Ref).map_err(|_| Closed)
+        budgeted(self.0.wait_for(wanted)).await.map(Ref).map_err(|_| Closed)
     }
 
     /// Whether the value is one that this receiver has not seen.
