@@ -147,8 +147,9 @@ fn a_large_directory_is_listed_in_batches_of_which_none_is_lost() {
             if round % 2 == 0 {
                 let mut next = pin!(entries.next_entry());
                 let polled = std::future::poll_fn(|cx| Poll::Ready(next.as_mut().poll(cx))).await;
-                match polled {
-                    Poll::Ready(entry) => found.push(entry.unwrap().unwrap()),
+                match polled.map(Result::unwrap) {
+                    Poll::Ready(Some(entry)) => found.push(entry),
+                    Poll::Ready(None) => break,
                     Poll::Pending => {}
                 }
                 continue;
@@ -281,6 +282,9 @@ fn a_copy_has_the_bytes_and_the_permissions_and_nothing_of_what_was_there() {
         assert!(std::fs::read(at("to")).unwrap() == contents);
         assert_eq!(std::fs::metadata(at("to")).unwrap().mode() & 0o7777, 0o6751);
         assert_eq!(errno(fs::copy(at("from"), at("from")).await), libc::EINVAL);
+        let dir = Dir::open(folder.path()).await.unwrap();
+        assert_eq!(dir.copy("from", &dir, "third").await.unwrap(), 700_001);
+        assert!(std::fs::read(at("third")).unwrap() == contents);
         assert_eq!(errno(fs::copy(folder.path(), at("to")).await), libc::EINVAL);
         assert!(std::fs::read(at("from")).unwrap() == contents);
 

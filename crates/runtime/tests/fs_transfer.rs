@@ -1,17 +1,22 @@
 //! Bytes in and out of files: vectored, fixed, appended, with flags, around the page cache, beyond 4 GiB.
+#![allow(unsafe_code, reason = "a buffer that counts implements the buffer traits; a handler of signals")]
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test; one that is skipped says so")]
 
 mod common;
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Poll;
+use std::time::Duration;
 
-use annulus_rt::buf::{AlignedBuf, FixedPool, IoBuf};
-use annulus_rt::fs::{File, OpenOptions, RwFlags};
-use annulus_rt::run;
+use annulus_rt::buf::{AlignedBuf, FixedPool, IoBuf, IoBufMut};
+use annulus_rt::fs::{DirectFile, File, OpenOptions, RwFlags};
+use annulus_rt::{counters, run};
 use bytes::{Bytes, BytesMut};
 use common::{alone, on_disk};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -151,6 +156,170 @@ fn around_the_page_cache_aligned_bytes_come_and_unaligned_offsets_are_refused() 
         assert_eq!(std::fs::metadata(&path).unwrap().size(), 20_480);
     })
     .unwrap();
+}
+
+#[test]
+fn any_range_is_read_around_the_page_cache() {
+    let folder = on_disk();
+    run(async {
+        let path = folder.path().join("direct");
+        let contents: Vec<u8> = (0..=250).cycle().take(50_001).collect();
+        std::fs::write(&path, &contents).unwrap();
+        let options = OpenOptions::new().read(true).write(true);
+        let file = match DirectFile::open(&path, &options).await {
+            Ok(file) => file,
+            Err(error) => {
+                assert!(
+                    [Some(libc::EINVAL), Some(libc::EOPNOTSUPP)].contains(&error.raw_os_error()),
+                    "{error}"
+                );
+                return println!("SKIP: the file system of the target folder has no O_DIRECT");
+            }
+        };
+        for (offset, len) in
+            [(0, 1), (4095, 2), (1, 50_000), (512, 512), (49_990, 100), (50_001, 1), (1 << 40, 9), (7, 0)]
+        {
+            let part = file.read_at(offset, len).await.unwrap();
+            let from = usize::try_from(offset).unwrap().min(50_001);
+            assert!(part.as_bytes() == &contents[from..(from + len).min(50_001)], "{len} from {offset}");
+        }
+        assert_eq!(file.read_at(u64::MAX, 1).await.unwrap_err().raw_os_error(), Some(libc::EINVAL));
+        let mut block = file.buf(4096);
+        block.resize(4096, 0xfe);
+        let (written, block) = file.write_at(block, 8192).await;
+        written.unwrap();
+        assert_eq!(file.read_at(8191, 3).await.unwrap().as_bytes(), [contents[8191], 0xfe, 0xfe]);
+        let (unaligned, _) = file.write_at(block.slice(..100), 8192).await;
+        assert_eq!(unaligned.unwrap_err().raw_os_error(), Some(libc::EINVAL));
+        assert!(file.alignment().offset() >= 512 && file.file().metadata().await.unwrap().len() == 50_001);
+    })
+    .unwrap();
+}
+
+/// A buffer that counts those of its kind that have not been freed, and writes all over itself when it is.
+struct Counted {
+    bytes: Box<[u8]>,
+    alive: Rc<Cell<usize>>,
+}
+
+impl Counted {
+    fn new(len: usize, alive: &Rc<Cell<usize>>) -> Self {
+        alive.set(alive.get() + 1);
+        Self { bytes: vec![0; len].into(), alive: alive.clone() }
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.bytes.fill(0xa5);
+        self.alive.set(self.alive.get() - 1);
+    }
+}
+
+// SAFETY: as the box that it holds.
+unsafe impl IoBuf for Counted {
+    fn as_stable_ptr(&self) -> *const u8 {
+        self.bytes.as_stable_ptr()
+    }
+
+    fn filled(&self) -> usize {
+        self.bytes.len()
+    }
+}
+
+// SAFETY: as above.
+unsafe impl IoBufMut for Counted {
+    fn as_stable_mut_ptr(&mut self) -> *mut u8 {
+        self.bytes.as_mut_ptr()
+    }
+
+    fn capacity(&self) -> usize {
+        self.bytes.len()
+    }
+
+    unsafe fn set_filled(&mut self, _len: usize) {}
+}
+
+#[test]
+fn buffers_of_dropped_transfers_are_kept_as_long_as_the_kernel_has_them() {
+    let folder = on_disk();
+    let alive = Rc::new(Cell::new(0));
+    run(async {
+        let file = file(&folder, "0123456789").await;
+        let (reader, writer) = std::io::pipe().unwrap();
+        let pipe = File::from(std::os::fd::OwnedFd::from(reader));
+        for round in 0..200 {
+            let bufs = (Counted::new(5, &alive), Counted::new(7, &alive));
+            // From a pipe that stays empty, or of a file.
+            let (from, offset) = if round % 2 == 0 { (&pipe, u64::MAX) } else { (&file, 0) };
+            let mut read = Box::pin(from.read_vectored_at(bufs, offset));
+            let first = std::future::poll_fn(|cx| Poll::Ready(read.as_mut().poll(cx).is_ready())).await;
+            assert!(!first && alive.get() >= 2);
+            for _ in 0..round % 3 {
+                annulus_rt::yield_now().await;
+            }
+            let before = counters().in_flight;
+            drop(read);
+            assert!(alive.get() >= 2 * before, "{} buffers, {before} in flight", alive.get());
+        }
+        while counters().in_flight > 0 {
+            annulus_rt::time::sleep(Duration::from_millis(1)).await;
+        }
+        assert_eq!(alive.get(), 0);
+        drop(writer);
+        // Left to the end of the run.
+        let mut last = Box::pin(file.write_vectored_at(vec![Counted::new(100_000, &alive)], 0));
+        let _ = std::future::poll_fn(|cx| Poll::Ready(last.as_mut().poll(cx).is_ready())).await;
+    })
+    .unwrap();
+    assert_eq!(alive.get(), 0);
+}
+
+#[test]
+fn signals_that_interrupt_do_not_make_a_transfer_fail() {
+    alone("signals_that_interrupt_do_not_make_a_transfer_fail", || {
+        let seen = Arc::new(AtomicUsize::new(0));
+        let count = seen.clone();
+        let handler = move || {
+            count.fetch_add(1, Ordering::Relaxed);
+        };
+        // SAFETY: the handler adds to an atomic number.
+        let id = unsafe { signal_hook::low_level::register(libc::SIGUSR1, handler) }.unwrap();
+        let stop = Arc::new(AtomicUsize::new(0));
+        let (stopped, me) = (stop.clone(), rustix::process::getpid());
+        let sender = std::thread::Builder::new().spawn(move || {
+            while stopped.load(Ordering::Relaxed) == 0 {
+                rustix::process::kill_process(me, rustix::process::Signal::USR1).unwrap();
+            }
+        });
+        let folder = on_disk();
+        run(async {
+            let file = file(&folder, "").await;
+            let all: Vec<u8> = (0..=255).cycle().take(300_000).collect();
+            let mut round = 0;
+            while round < 30 || seen.load(Ordering::Relaxed) < 100 {
+                let (written, back) = file.write_all_at(all.clone(), round).await;
+                written.unwrap();
+                file.sync_data().await.unwrap();
+                let (read, found) = file.read_exact_at(vec![0; 300_000], round).await;
+                read.unwrap();
+                assert!(found == back);
+                let (written, _) = file.write_all_vectored_at(vec![vec![1; 1_000]; 100], round).await;
+                written.unwrap();
+                assert_eq!(
+                    annulus_rt::fs::copy(folder.path().join("file"), folder.path().join("copy"))
+                        .await
+                        .unwrap(),
+                    300_000 + round
+                );
+                round += 1;
+            }
+        })
+        .unwrap();
+        stop.store(1, Ordering::Relaxed);
+        sender.unwrap().join().unwrap();
+        signal_hook::low_level::unregister(id);
+    });
 }
 
 #[test]

@@ -137,7 +137,11 @@ impl AtomicFile {
         file.sync_all().await?;
         let temporary = match temporary {
             Some(temporary) => temporary,
-            None if is_new && link(&file, &dir, &name, false).await? => return sync(&dir).await,
+            None if is_new
+                && link(&file, Base::Dir(dir.shared().clone()), Path::new(&name), false).await? =>
+            {
+                return sync(&dir).await;
+            }
             // No link replaces what is there, but a rename does.
             None => Temporary::linked(&file, &dir).await?,
         };
@@ -187,17 +191,15 @@ async fn pass_permissions(before: &Metadata, file: &File) -> io::Result<()> {
 }
 
 /// Gives a file without a name one. `false` if something has it already. A `temporary` name is taken back if this is dropped.
-async fn link(file: &File, dir: &Dir, name: &OsStr, temporary: bool) -> io::Result<bool> {
-    let to = || -> io::Result<Place> {
-        Ok(Place { base: Base::Dir(dir.shared().clone()), path: c_path(Path::new(name))? })
-    };
+async fn link(file: &File, base: Base, path: &Path, temporary: bool) -> io::Result<bool> {
+    let to = Place { base, path: c_path(path)? };
     // By its descriptor, which needs privileges before Linux 6.10; else by the way that leads there for everybody.
     let by_descriptor = Place { base: Base::Dir(file.shared().clone()), path: CString::default() };
     let by_proc = format!("/proc/self/fd/{}", file.as_raw_fd());
     let by_proc = Place { base: Base::Working, path: c_path(Path::new(&by_proc))? };
     let mut outcome = Ok(());
     for (from, flags) in [(by_descriptor, libc::AT_EMPTY_PATH), (by_proc, libc::AT_SYMLINK_FOLLOW)] {
-        outcome = Op::new(Naming::Link { from, to: to()?, flags, temporary }).await;
+        outcome = Op::new(Naming::Link { from, to: to.clone(), flags, temporary }).await;
         match &outcome {
             Ok(()) => return Ok(true),
             Err(error) if error.raw_os_error() == Some(libc::EEXIST) => return Ok(false),
@@ -205,6 +207,32 @@ async fn link(file: &File, dir: &Dir, name: &OsStr, temporary: bool) -> io::Resu
         }
     }
     outcome.map(|()| true)
+}
+
+/// Names for files that were opened without one.
+impl File {
+    /// Gives a file that was opened without a name ([`OpenOptions::tmpfile`]) this one, which nothing may have.
+    ///
+    /// # Errors
+    ///
+    /// Those of linkat(2): `EEXIST`, `EXDEV` on another file system, `ENOENT` for a file that had a name and has lost it, or where `/proc`
+    /// is not mounted (before Linux 6.10); `EINVAL` for a path with a zero byte; `EBUSY` if too many operations are in flight.
+    pub async fn link(&self, path: impl AsRef<Path>) -> io::Result<()> {
+        named(link(self, Base::Working, path.as_ref(), false).await)
+    }
+
+    /// As [`link`](Self::link), for a path that starts at a directory.
+    ///
+    /// # Errors
+    ///
+    /// As [`link`](Self::link).
+    pub async fn link_in(&self, dir: &Dir, path: impl AsRef<Path>) -> io::Result<()> {
+        named(link(self, Base::Dir(dir.shared().clone()), path.as_ref(), false).await)
+    }
+}
+
+fn named(outcome: io::Result<bool>) -> io::Result<()> {
+    if outcome? { Ok(()) } else { Err(io::Error::from_raw_os_error(libc::EEXIST)) }
 }
 
 /// Brings a directory to the disk, where the file system knows how.
@@ -239,7 +267,7 @@ impl Temporary {
     async fn linked(file: &File, dir: &Dir) -> io::Result<Self> {
         loop {
             let name = unique();
-            if link(file, dir, OsStr::new(&name), true).await? {
+            if link(file, Base::Dir(dir.shared().clone()), Path::new(&name), true).await? {
                 return Ok(Self::of(dir, name));
             }
         }

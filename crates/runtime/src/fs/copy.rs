@@ -8,7 +8,7 @@ use rustix::fs::copy_file_range;
 use rustix::io::Errno;
 
 use super::blocking::{Stop, in_steps};
-use super::{File, OpenOptions};
+use super::{Dir, File, Metadata, OpenOptions};
 use crate::buf::IoBuf;
 
 /// How much one call in the kernel copies, in bytes: after each, a dropped future is noticed.
@@ -29,23 +29,48 @@ const CHUNK: usize = 256 * 1024;
 /// `EIO`; `EAGAIN` if too much waits for a helper thread.
 pub async fn copy(from: impl AsRef<Path>, to: impl AsRef<Path>) -> io::Result<u64> {
     let source = File::open(from).await?;
-    let facts = source.metadata().await?;
-    if !facts.is_file() {
-        return Err(io::Error::from_raw_os_error(libc::EINVAL));
+    let facts = ordinary(&source).await?;
+    let target = target(&facts).open(to).await?;
+    copy_whole(&source, &facts, &target).await
+}
+
+impl Dir {
+    /// Copies a file whose path starts here to one whose path starts at `to_dir`, as [`copy`](super::copy).
+    ///
+    /// # Errors
+    ///
+    /// As [`copy`](super::copy).
+    pub async fn copy(&self, from: impl AsRef<Path>, to_dir: &Self, to: impl AsRef<Path>) -> io::Result<u64> {
+        let source = self.open_file(from).await?;
+        let facts = ordinary(&source).await?;
+        let target = to_dir.open_with(to, &target(&facts)).await?;
+        copy_whole(&source, &facts, &target).await
     }
-    let target = OpenOptions::new().write(true).create(true).mode(facts.mode()).open(to).await?;
+}
+
+/// What is known about a file that is to be copied.
+async fn ordinary(source: &File) -> io::Result<Metadata> {
+    let facts = source.metadata().await?;
+    if facts.is_file() { Ok(facts) } else { Err(io::Error::from_raw_os_error(libc::EINVAL)) }
+}
+
+/// How the target is opened: not emptied, as it may be the source.
+const fn target(facts: &Metadata) -> OpenOptions {
+    OpenOptions::new().write(true).create(true).mode(facts.mode())
+}
+
+async fn copy_whole(source: &File, facts: &Metadata, target: &File) -> io::Result<u64> {
     let before = target.metadata().await?;
-    if before.is_same_file(&facts) {
+    if before.is_same_file(facts) {
         return Err(io::Error::from_raw_os_error(libc::EINVAL));
     }
     if before.is_file() {
-        // Now that it is certain that the source is not emptied.
         target.set_len(0).await?;
         if before.mode() != facts.mode() {
             target.set_permissions(facts.permissions()).await?;
         }
     }
-    source.copy_range_to(0, &target, 0, u64::MAX).await
+    source.copy_range_to(0, target, 0, u64::MAX).await
 }
 
 impl File {

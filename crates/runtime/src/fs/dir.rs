@@ -87,6 +87,16 @@ impl Dir {
         Op::new(Statx::new(base, c_path(path.as_ref())?, flags)).await.map(Metadata)
     }
 
+    /// As [`statx_with`](Self::statx_with), for the facts that are wanted (`STATX_*`); see [`statx`](super::statx).
+    ///
+    /// # Errors
+    ///
+    /// As [`statx`](Self::statx).
+    pub async fn statx_masked(&self, path: impl AsRef<Path>, flags: i32, mask: u32) -> io::Result<Metadata> {
+        let base = Base::Dir(self.0.clone());
+        Op::new(Statx::new(base, c_path(path.as_ref())?, flags).mask(mask)).await.map(Metadata)
+    }
+
     /// Asks about the directory itself.
     ///
     /// # Errors

@@ -92,6 +92,17 @@ impl File {
         Op::new(Statx::new(base, c"".to_owned(), libc::AT_EMPTY_PATH)).await.map(Metadata)
     }
 
+    /// Asks with flags (`AT_*`) and for the facts that are wanted (`STATX_*`); see [`statx`](super::statx).
+    ///
+    /// # Errors
+    ///
+    /// As [`metadata`](Self::metadata).
+    pub async fn statx(&self, flags: i32, mask: u32) -> io::Result<Metadata> {
+        let base = Base::Dir(self.0.clone());
+        let statx = Statx::new(base, c"".to_owned(), flags | libc::AT_EMPTY_PATH).mask(mask);
+        Op::new(statx).await.map(Metadata)
+    }
+
     /// Brings contents and metadata to the disk: fsync(2).
     ///
     /// # Errors
@@ -126,6 +137,15 @@ impl File {
     /// Gives the file back while an operation is still in flight on it, or a clone exists.
     pub fn try_into_owned_fd(self) -> Result<OwnedFd, Self> {
         self.0.try_into_owned().map_err(Self)
+    }
+}
+
+impl TryFrom<File> for std::fs::File {
+    type Error = File;
+
+    /// Gives the file back as [`File::try_into_owned_fd`] does.
+    fn try_from(file: File) -> Result<Self, File> {
+        file.try_into_owned_fd().map(Self::from)
     }
 }
 

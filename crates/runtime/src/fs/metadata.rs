@@ -1,10 +1,16 @@
 //! What statx(2) says about a file.
 
 use std::fs::Permissions;
+use std::io;
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use rustix::fs::{Statx, StatxTimestamp};
+use rustix::fs::{Statx as Facts, StatxTimestamp};
+
+use super::c_path;
+use crate::driver::Op;
+use crate::driver::op::path::{Base, Statx};
 
 /// What kind of file it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -52,9 +58,29 @@ impl FileType {
     }
 }
 
+/// Asks with flags (`AT_*`, such as `AT_SYMLINK_NOFOLLOW`, `AT_STATX_DONT_SYNC`, `AT_NO_AUTOMOUNT`) and for the facts that are wanted
+/// (`STATX_*`): fewer than [`metadata`](super::metadata) asks for may cost less on a network file system, more tell more. What came of it:
+/// [`Metadata::has`] and [`Metadata::as_statx`].
+///
+/// ```
+/// annulus_rt::run(async {
+///     let facts = annulus_rt::fs::statx("Cargo.toml", libc::AT_STATX_DONT_SYNC, libc::STATX_SIZE | libc::STATX_MNT_ID).await?;
+///     assert!(facts.has(libc::STATX_SIZE) && facts.len() > 0);
+///     Ok::<(), std::io::Error>(())
+/// })??;
+/// # Ok::<(), std::io::Error>(())
+/// ```
+///
+/// # Errors
+///
+/// As [`metadata`](super::metadata); `EINVAL` for flags that the kernel does not know.
+pub async fn statx(path: impl AsRef<Path>, flags: i32, mask: u32) -> io::Result<Metadata> {
+    Op::new(Statx::new(Base::Working, c_path(path.as_ref())?, flags).mask(mask)).await.map(Metadata)
+}
+
 /// What is known about a file.
 #[derive(Clone, Copy, Debug)]
-pub struct Metadata(pub(super) Statx);
+pub struct Metadata(pub(super) Facts);
 
 impl Metadata {
     /// The size in bytes.
@@ -138,8 +164,8 @@ impl Metadata {
 
     /// The permission bits.
     #[must_use]
-    pub fn mode(&self) -> u32 {
-        u32::from(self.0.stx_mode) & 0o7777
+    pub const fn mode(&self) -> u32 {
+        self.0.stx_mode as u32 & 0o7777
     }
 
     /// When the contents changed last.
@@ -181,7 +207,7 @@ impl Metadata {
 
     /// Everything else, as the kernel gave it.
     #[must_use]
-    pub const fn as_statx(&self) -> &Statx {
+    pub const fn as_statx(&self) -> &Facts {
         &self.0
     }
 }

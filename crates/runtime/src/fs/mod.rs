@@ -10,6 +10,7 @@ mod copy;
 mod cursor;
 mod dir;
 mod direct;
+mod direct_file;
 mod file;
 mod list;
 mod lock;
@@ -34,13 +35,14 @@ pub use copy::copy;
 pub use cursor::Cursor;
 pub use dir::{Dir, open_beneath};
 pub use direct::DirectAlignment;
+pub use direct_file::DirectFile;
 pub use file::File;
 pub use list::{DirEntry, ReadDir, read_dir};
 pub use make_dir::{DirBuilder, create_dir, create_dir_all};
-pub use metadata::{FileType, Metadata};
+pub use metadata::{FileType, Metadata, statx};
 pub use names::{
-    RenameMode, canonicalize, hard_link, read_link, remove_dir, remove_file, rename, rename_with, symlink,
-    try_exists,
+    RenameMode, canonicalize, exists, hard_link, read_link, remove_dir, remove_file, rename, rename_with,
+    symlink, try_exists,
 };
 pub use options::{OpenOptions, Resolve};
 pub use remove::remove_dir_all;

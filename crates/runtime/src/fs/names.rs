@@ -153,6 +153,15 @@ pub async fn try_exists(path: impl AsRef<Path>) -> io::Result<bool> {
     exists_at(None, path.as_ref()).await
 }
 
+/// As [`try_exists`], under the name that the standard library has for it.
+///
+/// # Errors
+///
+/// As [`try_exists`].
+pub async fn exists(path: impl AsRef<Path>) -> io::Result<bool> {
+    try_exists(path).await
+}
+
 async fn unlink(from: Origin<'_>, path: &Path, flags: i32) -> io::Result<()> {
     Op::new(Naming::Unlink { at: place(from, path)?, flags }).await
 }

@@ -6,6 +6,7 @@ use std::io::Write;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::symlink;
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -78,7 +79,9 @@ pub(crate) async fn pair() -> (TcpStream, TcpStream) {
 
 /// An empty folder on the disk that this was built on, as `/tmp` may be memory.
 pub(crate) fn on_disk() -> tempfile::TempDir {
-    tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap()
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    // Another machine than that on which this was built has no such folder.
+    if target.is_dir() { tempfile::tempdir_in(target).unwrap() } else { tempfile::tempdir().unwrap() }
 }
 
 /// A folder with a file, a folder and a link out of it.
