@@ -24,4 +24,5 @@ chapters! {
     Shutdown: "shutdown.md",
     Seen: "seen.md",
     Kernels: "kernels.md",
+    Migrate: "migrate.md",
 }
