@@ -1,4 +1,5 @@
-//! What a socket has received and nobody has read: bytes or messages of receives that were dropped.
+//! What a socket has received and nobody has read: bytes or messages of receives that were dropped, connections of
+//! accepts that were.
 //!
 //! A receive that is dropped may have taken something from the socket already, or take it before its
 //! cancellation arrives. That is kept here, and as long as it is in doubt the next receive waits, so that
@@ -12,8 +13,9 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use crate::driver::op::msg::{Arrived, Keeper};
+use crate::fd::SharedFd;
 
-/// The receiving side of a socket: of a stream, which has bytes, or of one that has messages.
+/// The receiving side of a socket: of a stream, which has bytes, of one that has messages, or of a listener.
 #[derive(Debug)]
 pub(crate) struct Inbound<T = u8> {
     kept: RefCell<VecDeque<T>>,
@@ -111,6 +113,29 @@ impl Inbound<Message> {
     /// Puts a message back in front.
     pub(crate) fn put_back(&self, message: Message) {
         self.kept.borrow_mut().push_front(message);
+    }
+}
+
+/// The connections of a listener.
+///
+/// That an accept waits here for the end of one that was dropped before keeps no connection waiting, on the contrary: the
+/// kernel tells one of those that wait of a connection, the oldest, and if that is being cancelled nobody
+/// accepts the connection before the next one comes.
+pub(crate) type Arrivals = Inbound<SharedFd>;
+
+impl Arrivals {
+    /// A dropped accept had accepted this.
+    pub(crate) fn keep_connection(&self, connection: SharedFd) {
+        self.kept.borrow_mut().push_back(connection);
+    }
+
+    /// The connection that was kept first, once nothing is in doubt. `None` if none was.
+    pub(crate) async fn next_kept(&self) -> Option<SharedFd> {
+        if self.is_clear() {
+            return None;
+        }
+        self.settled().await;
+        self.kept.borrow_mut().pop_front()
     }
 }
 

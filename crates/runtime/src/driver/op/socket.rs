@@ -13,12 +13,21 @@ use super::path::made;
 use super::{nothing, number};
 use crate::driver::{Completion, Driver, Operation, Slot};
 use crate::fd::SharedFd;
+use crate::net::inbound::Arrivals;
 
 /// accept4(2), again and again.
 pub(crate) struct AcceptMulti {
     pub(crate) fd: SharedFd,
+    pub(crate) arrivals: Rc<Arrivals>,
     /// Whose table of files the connections go to, if not to that of the process.
     pub(crate) direct: Option<Rc<Driver>>,
+}
+
+/// The next accept takes what a dropped one had accepted.
+fn keep(arrivals: &Arrivals, completion: Completion) {
+    if let Ok(connection) = accepted(completion) {
+        arrivals.keep_connection(connection);
+    }
 }
 
 /// The descriptor that a completion of an accept stands for.
@@ -40,18 +49,27 @@ unsafe impl Operation for AcceptMulti {
 
     fn complete(self, _completion: Completion) {}
 
-    /// Nobody is there to serve the connection.
+    fn abandoned(&mut self) {
+        self.arrivals.doubt();
+    }
+
+    /// A connection in a slot is closed: only who asks for that could take it.
     fn late(&mut self, completion: Completion) {
         match &self.direct {
             Some(driver) => drop(Slot::filled(driver, completion)),
-            None => drop(accepted(completion)),
+            None => keep(&self.arrivals, completion),
         }
+    }
+
+    fn over(&mut self) {
+        self.arrivals.settle();
     }
 }
 
 /// accept4(2), once.
 pub(crate) struct Accept {
     pub(crate) fd: SharedFd,
+    pub(crate) arrivals: Rc<Arrivals>,
 }
 
 // SAFETY: the share keeps the descriptor open; no address is asked for.
@@ -67,9 +85,16 @@ unsafe impl Operation for Accept {
         accepted(completion)
     }
 
-    /// Nobody is there to serve the connection.
+    fn abandoned(&mut self) {
+        self.arrivals.doubt();
+    }
+
     fn late(&mut self, completion: Completion) {
-        drop(accepted(completion));
+        keep(&self.arrivals, completion);
+    }
+
+    fn over(&mut self) {
+        self.arrivals.settle();
     }
 }
 
@@ -108,12 +133,13 @@ const _: () = assert!(size_of::<libc::sockaddr_storage>() == SOCKADDR_STORAGE_LE
 /// accept4(2), once, with the peer's address.
 pub(crate) struct AcceptNamed {
     fd: SharedFd,
+    arrivals: Rc<Arrivals>,
     place: Box<Place>,
 }
 
 impl AcceptNamed {
-    pub(crate) fn new(fd: SharedFd) -> Self {
-        Self { fd, place: Place::new() }
+    pub(crate) fn new(fd: SharedFd, arrivals: Rc<Arrivals>) -> Self {
+        Self { fd, arrivals, place: Place::new() }
     }
 }
 
@@ -130,9 +156,16 @@ unsafe impl Operation for AcceptNamed {
         Ok((accepted(completion)?, self.place.address()))
     }
 
-    /// Nobody is there to serve the connection.
+    fn abandoned(&mut self) {
+        self.arrivals.doubt();
+    }
+
     fn late(&mut self, completion: Completion) {
-        drop(accepted(completion));
+        keep(&self.arrivals, completion);
+    }
+
+    fn over(&mut self) {
+        self.arrivals.settle();
     }
 }
 

@@ -10,7 +10,9 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-use super::{Accept, AcceptMulti, Flow, Listener, MOST_WAITING, Op, Ordinary, PhantomData, SharedFd, Stream};
+use super::{
+    Accept, AcceptMulti, Arrivals, Flow, Listener, MOST_WAITING, Op, Ordinary, PhantomData, SharedFd, Stream,
+};
 use crate::driver::{Completion, Driver, Slot};
 use crate::executor::Context as Executor;
 use crate::net::protocol::Direct;
@@ -19,6 +21,7 @@ use crate::net::protocol::Direct;
 /// [`Listener::incoming_direct`]. Connections that were accepted and not taken when it is dropped are closed.
 pub struct IncomingDirect<P> {
     fd: SharedFd,
+    arrivals: Rc<Arrivals>,
     flow: Option<Flow<AcceptMulti>>,
     /// It was asked to end.
     stopping: bool,
@@ -66,6 +69,7 @@ impl<P: Ordinary> Listener<P> {
     pub fn incoming_direct(&self) -> IncomingDirect<P> {
         IncomingDirect {
             fd: self.fd.clone(),
+            arrivals: self.arrivals.clone(),
             flow: None,
             stopping: false,
             single: None,
@@ -90,9 +94,18 @@ impl<P: Ordinary> IncomingDirect<P> {
             }
             let room = !self.missing && has_room(&executor);
             match &self.flow {
-                None if room => self.start(&executor.driver)?,
+                None if room => {
+                    if let Some(kept) = self.arrivals.next_kept().await {
+                        return Ok(Stream::from_shared(kept));
+                    }
+                    self.start(&executor.driver)?;
+                }
                 None => {
-                    self.single = Some(Op::new(Accept { fd: self.fd.clone() }));
+                    if let Some(kept) = self.arrivals.next_kept().await {
+                        return Ok(Stream::from_shared(kept));
+                    }
+                    let (fd, arrivals) = (self.fd.clone(), self.arrivals.clone());
+                    self.single = Some(Op::new(Accept { fd, arrivals }));
                     continue;
                 }
                 Some(flow) if !room && !self.stopping => {
@@ -112,7 +125,11 @@ impl<P: Ordinary> IncomingDirect<P> {
     }
 
     fn start(&mut self, driver: &Rc<Driver>) -> io::Result<()> {
-        let op = AcceptMulti { fd: self.fd.clone(), direct: Some(driver.clone()) };
+        let op = AcceptMulti {
+            fd: self.fd.clone(),
+            arrivals: self.arrivals.clone(),
+            direct: Some(driver.clone()),
+        };
         self.flow = Some(Flow::start(op, MOST_WAITING)?);
         self.stopping = false;
         Ok(())

@@ -9,11 +9,14 @@ use std::io;
 use std::marker::PhantomData;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll};
 
+use rustix::io::Errno;
 use rustix::net;
 
 use super::Stream;
+use super::inbound::Arrivals;
 use super::protocol::codec::Codec as _;
 use super::protocol::{Ordinary, Tcp};
 use crate::driver::op::socket::{Accept, AcceptMulti, AcceptNamed, accepted};
@@ -28,12 +31,13 @@ const MOST_WAITING: usize = 64;
 /// A socket that listens: a [`TcpListener`](super::TcpListener) or a [`UnixListener`](super::UnixListener).
 pub struct Listener<P> {
     pub(super) fd: SharedFd,
+    arrivals: Rc<Arrivals>,
     protocol: PhantomData<P>,
 }
 
 impl<P: Ordinary> Listener<P> {
     pub(super) fn from_owned(fd: OwnedFd) -> Self {
-        Self { fd: SharedFd::new(fd), protocol: PhantomData }
+        Self { fd: SharedFd::new(fd), arrivals: Rc::default(), protocol: PhantomData }
     }
 
     /// The address that it listens on.
@@ -46,14 +50,18 @@ impl<P: Ordinary> Listener<P> {
     }
 
     /// Accepts one connection. Each call is an operation of its own; [`incoming`](Self::incoming) costs one
-    /// for all. If it is dropped, a connection that it accepts in spite of that is closed.
+    /// for all. If it is dropped, a connection that it accepts in spite of that goes to the next accept of this listener.
     ///
     /// # Errors
     ///
     /// Those of accept(2): `EMFILE` and `ENFILE` (wait before trying again), `ECONNABORTED` (try again);
     /// `EBUSY` if too many operations are in flight.
     pub async fn accept(&self) -> io::Result<Stream<P>> {
-        Op::new(Accept { fd: self.fd.clone() }).await.map(Stream::from_shared)
+        if let Some(kept) = self.arrivals.next_kept().await {
+            return Ok(Stream::from_shared(kept));
+        }
+        let (fd, arrivals) = (self.fd.clone(), self.arrivals.clone());
+        Op::new(Accept { fd, arrivals }).await.map(Stream::from_shared)
     }
 
     /// Accepts one connection, and says who the peer is.
@@ -62,7 +70,11 @@ impl<P: Ordinary> Listener<P> {
     ///
     /// Those of [`accept`](Self::accept).
     pub async fn accept_from(&self) -> io::Result<(Stream<P>, P::Address)> {
-        let (fd, peer) = Op::new(AcceptNamed::new(self.fd.clone())).await?;
+        if let Some(kept) = self.arrivals.next_kept().await {
+            let peer = net::getpeername(&kept)?.ok_or(Errno::NOTCONN)?;
+            return Ok((Stream::from_shared(kept), P::Address::decode(peer)?));
+        }
+        let (fd, peer) = Op::new(AcceptNamed::new(self.fd.clone(), self.arrivals.clone())).await?;
         Ok((Stream::from_shared(fd), P::Address::decode(peer)?))
     }
 
@@ -70,7 +82,14 @@ impl<P: Ordinary> Listener<P> {
     /// taken; the others wait in the system's backlog.
     #[must_use]
     pub fn incoming(&self) -> Incoming<P> {
-        Incoming { fd: self.fd.clone(), flow: None, one_by_one: false, single: None, protocol: PhantomData }
+        Incoming {
+            fd: self.fd.clone(),
+            arrivals: self.arrivals.clone(),
+            flow: None,
+            one_by_one: false,
+            single: None,
+            protocol: PhantomData,
+        }
     }
 
     /// Closes and waits for it. Operations in flight, as of an [`Incoming`], keep the socket open until they are
@@ -97,9 +116,10 @@ impl<P> Debug for Listener<P> {
 }
 
 /// The connections of a listener; see [`Listener::incoming`]. Connections that were accepted and not taken
-/// when it is dropped are closed.
+/// when it is dropped go to the next accept of the listener.
 pub struct Incoming<P = Tcp> {
     fd: SharedFd,
+    arrivals: Rc<Arrivals>,
     flow: Option<Flow<AcceptMulti>>,
     /// This kernel has no multishot accept (before 5.19).
     one_by_one: bool,
@@ -117,10 +137,19 @@ impl<P: Ordinary> Incoming<P> {
     pub async fn next(&mut self) -> io::Result<Stream<P>> {
         loop {
             if self.one_by_one {
+                if self.single.is_none()
+                    && let Some(kept) = self.arrivals.next_kept().await
+                {
+                    return Ok(Stream::from_shared(kept));
+                }
                 return poll_fn(|cx| self.poll_single(cx)).await.map(Stream::from_shared);
             }
             if self.flow.is_none() {
-                let op = AcceptMulti { fd: self.fd.clone(), direct: None };
+                if let Some(kept) = self.arrivals.next_kept().await {
+                    return Ok(Stream::from_shared(kept));
+                }
+                let (fd, arrivals) = (self.fd.clone(), self.arrivals.clone());
+                let op = AcceptMulti { fd, arrivals, direct: None };
                 self.flow = Some(Flow::start(op, MOST_WAITING)?);
             }
             match poll_fn(|cx| self.poll_flow(cx)).await {
@@ -138,7 +167,10 @@ impl<P: Ordinary> Incoming<P> {
 
     /// The operation stays here while it waits, so that what it accepts is not lost with the future.
     fn poll_single(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<SharedFd>> {
-        let single = self.single.get_or_insert_with(|| Op::new(Accept { fd: self.fd.clone() }));
+        let single = self.single.get_or_insert_with(|| {
+            let (fd, arrivals) = (self.fd.clone(), self.arrivals.clone());
+            Op::new(Accept { fd, arrivals })
+        });
         let accepted = Pin::new(single).poll(cx);
         if accepted.is_ready() {
             self.single = None;
