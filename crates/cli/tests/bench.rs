@@ -77,6 +77,8 @@ fn every_echo_server_answers_a_client_on_another_core() {
         &[
             "kernel async",
             "engine async",
+            "kernel async direct",
+            "engine async direct",
             "kernel multishot",
             "engine multishot",
             "kernel one-shot",
@@ -97,7 +99,7 @@ fn connections_for_one_request_are_measured_too() {
     let arguments =
         ["echo", "--short-lived", "--connections", "20", "--bytes", "64", "--only", "async,tokio"];
     let (table, report) = report(&arguments);
-    assert_measured(&table, &report, 1, &["kernel async", "engine async", "tokio"]);
+    assert_measured(&table, &report, 1, &["kernel async", "engine async", "kernel async direct", "tokio"]);
     assert!(table.contains("20 connections, each for one request"), "{table}");
 }
 

@@ -42,6 +42,8 @@ pub(crate) enum Server {
     OneShot(Back),
     /// On annulus-rt, a task for each connection.
     Async(Back),
+    /// Likewise, with connections in the ring's own table of files.
+    AsyncDirect(Back),
     /// epoll(7), recv(2) and send(2).
     Epoll,
     /// tokio on one thread, a task for each connection.
@@ -138,6 +140,7 @@ fn contenders() -> Vec<Contender<Server>> {
     ];
     let ours = [
         on_rings("async", Server::Async),
+        on_rings("async direct", Server::AsyncDirect),
         on_rings("multishot", Server::Multishot),
         on_rings("one-shot", Server::OneShot),
     ];
@@ -180,7 +183,8 @@ pub(crate) fn serve(
     match server {
         Server::Multishot(back) => multishot::serve(back, core, connections, &listener, || ready(port)),
         Server::OneShot(back) => one_shot::serve(back, core, connections, &listener, || ready(port)),
-        Server::Async(back) => runtime::serve(back, connections, listener, || ready(port)),
+        Server::Async(back) => runtime::serve(back, false, connections, listener, || ready(port)),
+        Server::AsyncDirect(back) => runtime::serve(back, true, connections, listener, || ready(port)),
         Server::Epoll => epoll::serve(&listener, || ready(port)),
         Server::Tokio => reactor::serve(listener, || ready(port)),
         Server::TokioUring => peers::tokio_uring(connections, listener, || ready(port)),
@@ -263,7 +267,7 @@ mod tests {
     #[test]
     fn the_contenders_have_names_of_their_own() {
         let names: Vec<String> = contenders().into_iter().map(|contender| contender.name).collect();
-        let ours = ["async", "multishot", "one-shot"]
+        let ours = ["async", "async direct", "multishot", "one-shot"]
             .map(|kind| [format!("kernel {kind}"), format!("engine {kind}")]);
         let peers = ["epoll", "tokio", "tokio-uring", "monoio", "compio"].map(str::to_owned);
         assert_eq!(names, [&ours.concat()[..], &peers].concat());
