@@ -8,11 +8,12 @@ use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
+use annulus::environment;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
 use crate::report::Fault;
-use crate::worker::{Answer, Work};
+use crate::worker::{Answer, Task, Work};
 
 /// How long a process may take beyond the time that it measures for.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -36,6 +37,11 @@ impl Launcher {
         let task = serde_json::to_string(work).map_err(|error| Fault::Failed(error.to_string()))?;
         let mut command = Command::new(&self.program);
         command.args(&self.arguments).arg(task).stdin(Stdio::null()).stdout(Stdio::piped());
+        if let Task::Read(task) = &work.task
+            && let Some(back) = task.back_by_environment()
+        {
+            command.env(environment::BACKEND_VARIABLE, back.name());
+        }
         let mut child = command.spawn().map_err(|error| {
             Fault::Failed(format!("cannot start {} to measure: {error}", self.program.display()))
         })?;
@@ -103,7 +109,6 @@ impl Drop for Worker {
 mod tests {
     use super::*;
     use crate::report::Sample;
-    use crate::worker::Task;
     use crate::{meter::Window, nop};
 
     /// A shell stands in for the program: `$0` is the task.

@@ -112,6 +112,8 @@ fn every_reader_reads_cached_and_direct() {
     let contenders = [
         "kernel async",
         "engine async",
+        "kernel in tokio",
+        "engine in tokio",
         "kernel",
         "engine",
         "kernel fixed",

@@ -35,6 +35,8 @@ pub(crate) enum Reader {
     Ring { back: Back, fixed: bool },
     /// On annulus-rt, a task for each read under way.
     Async(Back),
+    /// On tokio, through annulus-tokio.
+    InTokio(Back),
     /// On tokio-uring, likewise.
     TokioUring,
     /// On monoio, likewise.
@@ -59,6 +61,13 @@ pub(crate) struct Task {
     /// Reads under way at a time.
     pub(crate) depth: u32,
     pub(crate) window: Window,
+}
+
+impl Task {
+    /// The back end that the environment of the process has to name, if that is how this reader is told.
+    pub(crate) const fn back_by_environment(&self) -> Option<Back> {
+        if let Reader::InTokio(back) = self.reader { Some(back) } else { None }
+    }
 }
 
 /// What is read from.
@@ -181,7 +190,9 @@ fn contenders() -> Vec<Contender<Reader>> {
         Contender::new("pool of 4 threads", Reader::Threads(4)),
         Contender::new("pread", Reader::Pread),
     ];
-    on_runtime.into_iter().chain(plain).chain(fixed).chain(peers).collect()
+    let in_tokio =
+        Back::ALL.map(|back| Contender::new(format!("{} in tokio", back.name()), Reader::InTokio(back)));
+    on_runtime.into_iter().chain(in_tokio).chain(plain).chain(fixed).chain(peers).collect()
 }
 
 /// What a measuring process does.
@@ -192,6 +203,8 @@ pub(crate) fn measure(task: &Task, core: usize) -> Result<Sample, Fault> {
     match *reader {
         Reader::Ring { back, fixed } => ring::measure(&job, back, fixed, core),
         Reader::Async(back) => runtimes::annulus(job, back),
+        // The process was started with a word for this back end.
+        Reader::InTokio(_) => runtimes::annulus_in_tokio(job),
         Reader::TokioUring => runtimes::tokio_uring(job),
         Reader::Monoio => runtimes::monoio(job),
         Reader::Compio => runtimes::compio(job, *direct),

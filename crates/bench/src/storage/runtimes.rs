@@ -39,6 +39,34 @@ pub(super) fn annulus(job: Job<'_>, back: Back) -> Result<Sample, Fault> {
     Ok(measured.map_err(not_running)??)
 }
 
+/// Reads on tokio, through annulus-tokio. The process's environment decides on which back end.
+pub(super) fn annulus_in_tokio(job: Job<'_>) -> Result<Sample, Fault> {
+    use annulus_rt::buf::IoBuf;
+    use annulus_tokio::File;
+    use tokio::runtime::Builder;
+    use tokio::task::{LocalSet, spawn_local};
+
+    let (depth, lanes) = (job.depth, Lanes::of(&job));
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let measured: io::Result<Sample> = LocalSet::new().block_on(&runtime, async {
+        let file = Rc::new(File::from(job.file));
+        let read = |lane| {
+            let (file, lanes) = (file.clone(), lanes.clone());
+            spawn_local(lanes.read(lane, async move |buffer, range, offset| {
+                let (read, part) = file.read_at(buffer.slice(range), offset).await;
+                (read, part.into_inner())
+            }))
+        };
+        let readers: Vec<_> = (0..depth).map(read).collect();
+        let sample = lanes.measure(tokio::time::sleep).await;
+        for reader in readers {
+            reader.await??;
+        }
+        Ok(sample)
+    });
+    Ok(measured?)
+}
+
 /// Reads on tokio-uring.
 pub(super) fn tokio_uring(job: Job<'_>) -> Result<Sample, Fault> {
     use tokio_uring::buf::BoundedBuf;
