@@ -25,13 +25,7 @@ impl State {
     pub(crate) fn cancel(&mut self, criteria: &Criteria, by: Option<Key>) -> Result<u32, Errno> {
         let file = self.file_meant(criteria)?;
         let all = criteria.flags.intersects(CancelFlags::ALL | CancelFlags::ANY);
-        let meant: Vec<(Key, u32)> = self
-            .requests
-            .iter()
-            .filter(|(_, request)| self.is_meant(request, criteria, &file))
-            .map(|(index, request)| (Key(u32::try_from(index).unwrap_or(u32::MAX)), request.generation))
-            .filter(|(key, _)| Some(*key) != by)
-            .collect();
+        let meant = self.meant(criteria, &file, by);
         let mut count = 0;
         for (key, generation) in meant {
             // Another one's end may have taken it along.
@@ -45,6 +39,21 @@ impl State {
             count += 1;
         }
         if all { Ok(count) } else { Err(Errno::NOENT) }
+    }
+
+    /// Those that the criteria choose, in the order of the table.
+    fn meant(&self, criteria: &Criteria, file: &FileRef, by: Option<Key>) -> Vec<(Key, u32)> {
+        let chosen = |(index, request): (usize, &Request)| {
+            let key = Key(u32::try_from(index).unwrap_or(u32::MAX));
+            let is_meant = Some(key) != by && self.is_meant(request, criteria, file);
+            is_meant.then_some((key, request.generation))
+        };
+        if !criteria.names() {
+            return self.requests.iter().filter_map(chosen).collect();
+        }
+        let mut meant: Vec<_> = self.requests.named(criteria.user_data).filter_map(chosen).collect();
+        meant.sort_unstable_by_key(|(key, _)| key.0);
+        meant
     }
 
     /// Cancels one request. Returns 0, or 1 for one of those that the kernel counts.
@@ -128,8 +137,7 @@ impl State {
         if flags.contains(CancelFlags::OP) && request.opcode != criteria.opcode {
             return false;
         }
-        let other_key = flags.intersects(CancelFlags::FD | CancelFlags::OP);
-        (other_key && !flags.contains(CancelFlags::USERDATA)) || request.user_data == criteria.user_data
+        !criteria.names() || request.user_data == criteria.user_data
     }
 
     fn works_on(&self, request: &Request, criteria: &Criteria, file: &FileRef) -> bool {

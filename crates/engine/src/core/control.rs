@@ -23,10 +23,8 @@ impl State {
 
     /// Removes a poll request, or changes it: the youngest one of those with this `user_data`, as the kernel does.
     fn remove_poll(&mut self, remove: &PollRemove) -> Result<u32, Errno> {
-        let polls = self.requests.iter().filter(|(_, request)| {
-            request.opcode == IORING_OP_POLL_ADD
-                && request.user_data == remove.user_data
-                && matches!(request.stage, Stage::Armed(_))
+        let polls = self.requests.named(remove.user_data).filter(|(_, request)| {
+            request.opcode == IORING_OP_POLL_ADD && matches!(request.stage, Stage::Armed(_))
         });
         let youngest = polls.max_by_key(|(_, request)| request.generation).map(|(index, _)| index);
         let key = Key(youngest.map(|index| u32::try_from(index).unwrap_or(u32::MAX)).ok_or(Errno::NOENT)?);
@@ -36,10 +34,10 @@ impl State {
         }
         self.disarm(key);
         let Self { requests, tables, env, .. } = self;
-        let request = &mut requests[key.0 as usize];
         if let Some(user_data) = remove.new_user_data {
-            request.user_data = user_data;
+            requests.rename(key.0 as usize, user_data);
         }
+        let request = &mut requests[key.0 as usize];
         if let (Some(events), Op::Poll(poll)) = (remove.events, &mut request.op) {
             poll.change(events);
         }

@@ -19,6 +19,7 @@ mod issue;
 mod message;
 mod notice;
 mod ready;
+mod requests;
 mod sqpoll;
 mod submit;
 mod teardown;
@@ -38,7 +39,6 @@ use std::thread::ThreadId;
 
 use annulus_abi::{Params, SetupFlags};
 use rustix::io::Errno;
-use slab::Slab;
 
 pub(crate) use descriptor::Descriptor;
 pub(crate) use directory::{
@@ -55,6 +55,7 @@ use self::background::Background;
 use self::complete::Backlog;
 use self::doze::SqPoll;
 use self::notice::Notices;
+use self::requests::Requests;
 use self::time::Clocks;
 use self::turnstile::Turnstile;
 use self::watch::Watches;
@@ -101,7 +102,7 @@ pub(crate) struct State {
     pub(crate) disabled: bool,
     /// The thread that may submit to a ring of one issuer.
     pub(crate) issuer: Option<ThreadId>,
-    requests: Slab<Request>,
+    requests: Requests,
     generation: u32,
     scheduler: Scheduler,
     /// What the scheduler has decided and nobody has done yet.
@@ -178,7 +179,7 @@ impl Ring {
                 settings: crate::register::Settings::default(),
                 disabled,
                 issuer,
-                requests: Slab::new(),
+                requests: Requests::default(),
                 generation: 0,
                 scheduler: Scheduler::default(),
                 actions: VecDeque::new(),

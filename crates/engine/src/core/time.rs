@@ -157,13 +157,12 @@ impl State {
     /// `ENOENT`.
     pub(super) fn remove_timeout(&mut self, remove: &TimeoutRemove) -> Result<u32, Errno> {
         let opcode = if remove.linked { IORING_OP_LINK_TIMEOUT } else { IORING_OP_TIMEOUT };
-        let found = self.requests.iter().find(|(_, request)| {
-            request.opcode == opcode
-                && request.user_data == remove.user_data
-                && matches!(request.stage, Stage::Timing)
-        });
-        let key =
-            Key(found.map(|(index, _)| u32::try_from(index).unwrap_or(u32::MAX)).ok_or(Errno::NOENT)?);
+        let found = self
+            .requests
+            .named(remove.user_data)
+            .filter(|(_, request)| request.opcode == opcode && matches!(request.stage, Stage::Timing));
+        let first = found.map(|(index, _)| index).min();
+        let key = Key(first.map(|index| u32::try_from(index).unwrap_or(u32::MAX)).ok_or(Errno::NOENT)?);
         let Some(update) = remove.update else {
             self.end_cancelled(key);
             return Ok(0);

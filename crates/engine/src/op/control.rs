@@ -63,6 +63,15 @@ pub(crate) struct Criteria {
     pub(crate) opcode: u8,
 }
 
+impl Criteria {
+    /// Whether only requests of this `user_data` are meant.
+    pub(crate) const fn names(&self) -> bool {
+        let other_key = CancelFlags::FD.union(CancelFlags::OP);
+        !self.flags.contains(CancelFlags::ANY)
+            && (self.flags.contains(CancelFlags::USERDATA) || !self.flags.intersects(other_key))
+    }
+}
+
 /// What is to become of a poll request.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PollRemove {
