@@ -33,6 +33,14 @@ const DUE_US: u64 = 300_000;
 /// How often what is left is cancelled before it counts as never ending.
 const PASSES: u32 = 400;
 
+impl Pace<'_> {
+    const fn patience(&self) -> u32 {
+        match self {
+            Self::Search(patience) | Self::Follow(_, patience) => *patience,
+        }
+    }
+}
+
 impl Run<'_> {
     /// Reaps until nothing more can come by itself.
     pub(super) fn settle(&mut self) {
@@ -179,6 +187,10 @@ impl Run<'_> {
             }
             let flags = IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_ALL;
             let found = self.cancel(0, flags);
+            if matches!(found, Ok(1..)) {
+                // A worker that was found ends a little later, and what is linked to it after that.
+                self.wait(QUIET_IN_WORKERS_US * u64::from(self.pace.patience()));
+            }
             self.settle();
             // How many were found; nobody, in words, from a back end that counts as for one.
             if matches!(found, Ok(0) | Err(rustix::io::Errno::NOENT)) {
