@@ -21,6 +21,8 @@ chapters! {
     Operations: "operations.md",
     Tasks: "tasks.md",
     Files: "files.md",
+    Network: "network.md",
+    Shards: "shards.md",
     Shutdown: "shutdown.md",
     Seen: "seen.md",
     Kernels: "kernels.md",

@@ -142,17 +142,6 @@ struct Sample {
     tasks: usize,
 }
 
-impl Sample {
-    fn parts(self) -> [(&'static str, u64); 4] {
-        [
-            ("KiB resident", self.resident_kib),
-            ("descriptors", self.descriptors as u64),
-            ("operations in flight", self.in_flight as u64),
-            ("tasks", self.tasks as u64),
-        ]
-    }
-}
-
 /// Looks at this process ten times a second until the client has ended, well.
 async fn watch(mut client: Child) -> Vec<Sample> {
     let mut samples = Vec::new();
@@ -182,21 +171,22 @@ fn resident_kib() -> u64 {
     line.trim().trim_end_matches("kB").trim().parse().unwrap()
 }
 
-/// The last third needs no more than the third before it, of anything. What a run of seconds holds is not settled
-/// enough to compare.
+/// Memory in the last third is that of the third before it; a run of seconds is not settled enough to compare. What there is
+/// of everything else goes up and down with what else the machine does, within what the connections need.
 fn assert_flat(samples: &[Sample]) {
+    for sample in samples {
+        let most = 3 * connections() + 64;
+        let all_in_bounds = sample.descriptors < most && sample.in_flight < most && sample.tasks < most;
+        assert!(all_in_bounds, "with {} connections: {sample:?}", connections());
+    }
     if seconds() < Duration::from_secs(30) {
         return;
     }
     let third = samples.len() / 3;
-    let (middle, last) = (&samples[third..2 * third], &samples[2 * third..]);
-    for part in 0..4 {
-        let most =
-            |samples: &[Sample]| samples.iter().map(|sample| sample.parts()[part].1).max().unwrap_or(0);
-        let (what, middle, last) = (last[0].parts()[part].0, most(middle), most(last));
-        println!("soak: at the most {middle} {what} in the second third, {last} in the last");
-        assert!(last <= middle + middle / 20 + 64, "{what} grow: {samples:?}");
-    }
+    let most = |samples: &[Sample]| samples.iter().map(|sample| sample.resident_kib).max().unwrap_or(0);
+    let (middle, last) = (most(&samples[third..2 * third]), most(&samples[2 * third..]));
+    println!("soak: at the most {middle} KiB resident in the second third, {last} in the last");
+    assert!(last <= middle + middle / 10 + 1024, "memory grows: {samples:?}");
 }
 
 // --- the side that connects ----------------------------------------------------------------------
