@@ -5,13 +5,14 @@ mod common;
 
 use std::ffi::OsStr;
 use std::io::{ErrorKind, SeekFrom};
+use std::ops::Bound;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::time::{Duration, UNIX_EPOCH};
 
 use annulus_rt::buf::IoBuf;
 use annulus_rt::fs::xattr::{self, SetMode};
-use annulus_rt::fs::{self, Advice, AllocateMode, Dir, File, FileTimes, FileType, OpenOptions};
+use annulus_rt::fs::{self, Advice, AllocateMode, Dir, File, FileTimes, FileType, OpenOptions, RangeLock};
 use annulus_rt::io::{AsyncRead, AsyncWrite, BufReader};
 use annulus_rt::time::timeout;
 use annulus_rt::{run, spawn, yield_now};
@@ -133,6 +134,49 @@ fn a_lock_keeps_others_out_until_it_is_given_back_or_its_file_is_closed() {
         assert!(!third.try_lock_shared().unwrap());
         drop(other);
         third.lock_shared().await.unwrap();
+    })
+    .unwrap();
+}
+
+#[test]
+fn a_lock_on_a_range_concerns_that_range_alone() {
+    let folder = on_disk();
+    run(async {
+        let path = folder.path().join("lock");
+        let one = File::create_new(&path).await.unwrap();
+        let other = OpenOptions::new().read(true).write(true).open(&path).await.unwrap();
+        let exclusive = RangeLock::Exclusive;
+        one.lock_range(10..20, exclusive).await.unwrap();
+        assert!(
+            other.try_lock_range(..10, exclusive).unwrap() && other.try_lock_range(20.., exclusive).unwrap()
+        );
+        assert!(!one.try_lock_range(9..10, RangeLock::Shared).unwrap());
+        assert!(!other.try_lock_range(19..=19, RangeLock::Shared).unwrap());
+        // Locks on whole files are others.
+        assert!(other.try_lock().unwrap());
+        let waits = timeout(Duration::from_millis(10), other.lock_range(15..=15, exclusive)).await;
+        assert!(waits.is_err());
+        one.lock_range(10..20, RangeLock::Shared).await.unwrap();
+        assert!(other.try_lock_range(15..16, RangeLock::Shared).unwrap());
+        assert!(!one.try_lock_range(15..16, exclusive).unwrap());
+        other.unlock_range(15..16).unwrap();
+        other.unlock_range(..).unwrap();
+        let waiting = spawn({
+            let other = other.clone();
+            async move { other.lock_range(.., exclusive).await }
+        });
+        for _ in 0..3 {
+            yield_now().await;
+        }
+        assert!(!waiting.is_finished());
+        drop(one);
+        waiting.await.unwrap().unwrap();
+
+        let reader = fs::open(&path).await.unwrap();
+        assert_eq!(errno(reader.try_lock_range(0..1, exclusive)), libc::EBADF);
+        let empty = (Bound::Included(5), Bound::Excluded(5));
+        assert_eq!(errno(reader.try_lock_range(empty, RangeLock::Shared)), libc::EINVAL);
+        assert_eq!(errno(reader.try_lock_range(1 << 63.., RangeLock::Shared)), libc::EINVAL);
     })
     .unwrap();
 }

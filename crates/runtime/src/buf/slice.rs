@@ -1,7 +1,7 @@
 //! `Slice`: a part of a buffer as a buffer.
 #![allow(unsafe_code, reason = "passes the promises of the inner buffer on")]
 
-use std::ops::{Bound, RangeBounds};
+use std::ops::{Bound, Deref, RangeBounds};
 
 use super::{IoBuf, IoBufMut};
 
@@ -44,6 +44,21 @@ impl<B: IoBuf> Slice<B> {
     #[must_use]
     pub const fn get_ref(&self) -> &B {
         &self.buf
+    }
+}
+
+impl<B: IoBuf> Deref for Slice<B> {
+    type Target = [u8];
+
+    /// What the part holds.
+    fn deref(&self) -> &[u8] {
+        self.as_bytes()
+    }
+}
+
+impl<B: IoBuf> AsRef<[u8]> for Slice<B> {
+    fn as_ref(&self) -> &[u8] {
+        self
     }
 }
 

@@ -87,12 +87,7 @@ impl File {
     }
 
     async fn wait_for(&self, how: FlockOperation) -> io::Result<()> {
-        let mut pause = FIRST_PAUSE;
-        while !self.attempt(how)? {
-            time::sleep(pause).await;
-            pause = (pause * 2).min(LONGEST_PAUSE);
-        }
-        Ok(())
+        until(|| self.attempt(how)).await
     }
 
     fn attempt(&self, how: FlockOperation) -> io::Result<bool> {
@@ -102,4 +97,14 @@ impl File {
             Err(errno) => Err(errno.into()),
         }
     }
+}
+
+/// Asks until the answer is yes.
+pub(super) async fn until(ask: impl Fn() -> io::Result<bool>) -> io::Result<()> {
+    let mut pause = FIRST_PAUSE;
+    while !ask()? {
+        time::sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+    Ok(())
 }

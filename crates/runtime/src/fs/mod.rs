@@ -1,7 +1,15 @@
-//! Files through the ring: open, read, write, ask about, sync, close; and directories.
+//! Files and directories through the ring.
 //!
-//! io_uring cannot list a directory, so [`read_dir`] does that on a helper thread (see
-//! [`spawn_blocking`](crate::spawn_blocking)).
+//! [`File`] reads and writes at offsets, and [`Cursor`] makes a stream of it. The functions take paths from the working directory on;
+//! [`Dir`] has the same from an open directory on, and opens [beneath](Dir::open_beneath) it. [`write_atomic`] and
+//! [`AtomicFile`] replace files as a whole, [`DirectFile`] goes around the page cache, [`xattr`] has extended attributes.
+//!
+//! | Through the ring | On a helper thread ([`spawn_blocking`](crate::spawn_blocking)), as there is no opcode | In place, as the call does not wait |
+//! |---|---|---|
+//! | Open, close, read, write, sync, allocate, cut, advise, metadata, extended attributes (get, set), making, renaming, linking and removing names | Listing directories, [`read_link`], [`canonicalize`], permissions, times, owners, extended attributes (list, remove, of links), [`remove_dir_all`], [`copy`] inside of the kernel | Locks: [`File::try_lock`], [`File::lock_range`] |
+//!
+//! A future that is dropped leaves nothing half made: a file that was opened meanwhile is closed, a name of the module's own is taken
+//! back. What takes many steps ([`remove_dir_all`], [`copy`], [`create_dir_all`], [`write()`]) stops between two of them.
 
 mod atomic;
 mod attributes;
@@ -18,6 +26,7 @@ mod make_dir;
 mod metadata;
 mod names;
 mod options;
+mod range_lock;
 mod remove;
 mod space;
 mod transfer;
@@ -45,6 +54,7 @@ pub use names::{
     symlink, try_exists,
 };
 pub use options::{OpenOptions, Resolve};
+pub use range_lock::RangeLock;
 pub use remove::remove_dir_all;
 pub use space::{Advice, AllocateMode};
 pub use transfer::RwFlags;
