@@ -93,6 +93,6 @@ pub use builder::Builder;
 pub use error::Error;
 pub use select::{Either, select};
 pub use shards::Shards;
-pub use spawn::{chosen, counters, run, spawn, try_spawn, yield_now};
+pub use spawn::{chosen, counters, is_running, run, spawn, try_spawn, yield_now};
 pub use stats::{Counters, PollTimes};
 pub use task::{AbortHandle, JoinError, JoinHandle, JoinSet};

@@ -30,6 +30,18 @@ pub fn run<F: Future>(future: F) -> Result<F::Output, Error> {
     Builder::new().run(future)
 }
 
+/// Whether this thread is inside of a run: whether tasks can be spawned and operations awaited here.
+///
+/// ```
+/// assert!(!annulus_rt::is_running());
+/// assert!(annulus_rt::run(async { annulus_rt::is_running() })?);
+/// # Ok::<(), annulus_rt::Error>(())
+/// ```
+#[must_use]
+pub fn is_running() -> bool {
+    Context::try_current().is_some()
+}
+
 /// Starts a task on this executor. It runs whether or not the handle is awaited, until it is done, aborted,
 /// or the runtime ends. A panic in it goes to the handle and concerns nobody else.
 ///
