@@ -296,7 +296,7 @@ impl Builder {
     /// # Errors
     ///
     /// [`Error::Setup`] if there is no ring to be had (`EPERM`, `ENOSYS`, `ENOMEM`, `EMFILE`, `EINVAL`),
-    /// [`Error::Nested`] inside of another run, [`Error::System`] on the kernel alone before Linux 5.11 (`ENOSYS`), if pinning fails (`EINVAL`: no such
+    /// [`Error::Nested`] inside of another run, [`Error::System`] on the kernel alone before Linux 5.9 (`ENOSYS`), if pinning fails (`EINVAL`: no such
     /// CPU), if there are too few descriptors for an eventfd (`EMFILE`, `ENFILE`), or if the ring breaks (`EBADR`: a completion was lost for want of memory).
     ///
     /// # Panics
@@ -336,7 +336,8 @@ impl Builder {
 
     pub(crate) fn ring(&self) -> Result<IoUring, Error> {
         let mut ring = self.ring_on(self.backend)?;
-        if !ring.params().is_feature_ext_arg() {
+        // What newer kernels have and this one has not is done beside it; but not everything.
+        if !ring.params().is_feature_poll_32bits() {
             ring = self.instead_of_old_kernel()?;
         }
         Ok(match self.around_rings {
@@ -345,18 +346,18 @@ impl Builder {
         })
     }
 
-    /// A ring for a machine whose kernel has rings that the runtime cannot wait on.
+    /// A ring for a machine whose kernel has rings that the runtime cannot use.
     fn instead_of_old_kernel(&self) -> Result<IoUring, Error> {
         static SAID: Once = Once::new();
         let is_open = self.backend == BackendChoice::Auto
             && matches!(environment::backend_choice(), Ok(BackendChoice::Auto));
         match self.ring_on(BackendChoice::Engine) {
             Ok(ring) if is_open => {
-                SAID.call_once(|| tracing::info!("rings run on the engine: Linux here is older than 5.11"));
+                SAID.call_once(|| tracing::info!("rings run on the engine: Linux here is older than 5.9"));
                 Ok(ring)
             }
             _ => {
-                let doing = "waiting in the ring with a timeout, which Linux has since 5.11";
+                let doing = "using rings that are older than Linux 5.9";
                 Err(Error::System { doing, errno: rustix::io::Errno::NOSYS })
             }
         }

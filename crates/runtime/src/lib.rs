@@ -53,10 +53,12 @@
 //!
 //! # Kernels
 //!
-//! Linux 5.11. Newer ones serve better: multishot accept since 5.19,
+//! Linux 5.10, and no difference to be seen from there on. Newer ones serve better: multishot accept since 5.19,
 //! receiving into a buffer ring since 6.0, completions without interrupts (`DEFER_TASKRUN`) since 6.1. What
-//! is missing is left out. Where io_uring is forbidden or missing, and on kernels before 5.11, operations are carried out by the
-//! engine in this process: [`Builder::backend`], and [`chosen`], which tells what came of it.
+//! is missing is left out; an operation that the kernel does not have, or that a filter denies (Linux 7.0), is carried out by
+//! the engine in this process, beside the kernel's ring ([`Counters::aside`] tells how many were). Where io_uring is forbidden
+//! or missing, and on kernels before 5.9, the engine carries out all of them: [`Builder::backend`], and [`chosen`], which
+//! tells what came of it.
 //!
 //! # The end
 //!

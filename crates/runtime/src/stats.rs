@@ -23,6 +23,8 @@ pub struct Counters {
     pub stale: u64,
     /// Messages to other shards, to wake them, that went through this executor's ring.
     pub messages: u64,
+    /// Operations that the engine carried out beside the kernel, which does not have them or denies them.
+    pub aside: u64,
     /// Operations in flight at this moment.
     pub in_flight: usize,
     /// Of these, operations whose future was dropped: their memory is kept until the last completion.

@@ -19,6 +19,7 @@ pub(crate) struct Flow<T: Operation> {
     driver: Rc<Driver>,
     /// `None` when it has ended.
     state: Option<(Key, T)>,
+    waiting: usize,
     /// The operation, when it has ended.
     ended: Option<T>,
 }
@@ -44,15 +45,25 @@ impl<T: Operation> Flow<T> {
         // SAFETY: the operation owns what the entry names (its contract); this value owns the operation until
         // the last completion, and gives it to the driver if it is dropped before.
         match unsafe { driver.submit(entry, None, waiting) } {
-            Ok(key) => Ok(Self { driver, state: Some((key, op)), ended: None }),
+            Ok(key) => Ok(Self { driver, state: Some((key, op)), waiting, ended: None }),
             Err(errno) => Err((errno, op)),
         }
     }
 
     /// The next completion, or `None` when the operation has ended.
     pub(crate) fn poll_next(&mut self, cx: &Context<'_>) -> Poll<Option<Completion>> {
-        let Some((key, _)) = &self.state else { return Poll::Ready(None) };
-        let next = coop::limited(cx, || self.driver.poll_next(*key, cx));
+        let Some((key, op)) = &mut self.state else { return Poll::Ready(None) };
+        let mut next = coop::limited(cx, || self.driver.poll_next(*key, cx));
+        if let Poll::Ready(Some(Completion { refused: true, .. })) = next {
+            // SAFETY: as in `start`.
+            let again = unsafe { self.driver.submit_again(op.entry(), None, self.waiting) };
+            if let Some(again) = again {
+                // The end of the one that was refused, which nothing is left of.
+                let _ended = self.driver.poll_next(*key, cx);
+                *key = again;
+                next = self.driver.poll_next(again, cx);
+            }
+        }
         if let Poll::Ready(None) = next {
             self.ended = self.state.take().map(|(_, op)| op);
         }

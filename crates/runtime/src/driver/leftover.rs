@@ -18,7 +18,7 @@ pub(crate) unsafe trait Operation: 'static {
     /// What the future yields.
     type Output;
 
-    /// The entry to submit; called once.
+    /// The entry to submit. Called once, and once more if the ring refused it and another may do it.
     fn entry(&mut self) -> squeue::Entry;
 
     /// The result, when the last completion is there.

@@ -10,6 +10,8 @@ use annulus::squeue::Flags;
 use annulus::{BackendKind, Probe, opcode, types};
 use rustix::io::{Errno, fcntl_dupfd_cloexec};
 
+use super::lane::Lane;
+use super::table::Place;
 use super::{Driver, Key};
 use crate::executor::inbox::Address;
 
@@ -17,7 +19,7 @@ impl Driver {
     /// What this ring is to others, if it can send them messages: `MSG_RING` is there, since Linux 5.18. Asks the ring.
     pub(crate) fn message_kind(&self) -> Option<BackendKind> {
         let inner = self.inner.borrow();
-        let ring = inner.ring.as_ref()?;
+        let ring = inner.main.as_ref()?.shared();
         let kind = ring.chosen().kind();
         let mut probe = Probe::new();
         let asked = kind != BackendKind::Custom && ring.submitter().register_probe(&mut probe).is_ok();
@@ -28,7 +30,7 @@ impl Driver {
     /// duplicate: they write the eventfd then.
     pub(crate) fn address(&self) -> Option<Address> {
         let inner = self.inner.borrow();
-        let ring = inner.ring.as_ref()?;
+        let ring = inner.main.as_ref()?.shared();
         if ring.as_raw_fd() < 0 {
             return None;
         }
@@ -46,7 +48,7 @@ impl Driver {
         let own = inner.table.user_data(Key::message(number));
         let message = opcode::MsgRingData::new(types::Fd(ring), 0, user_data, None).build();
         // Every kernel that has messages has this flag.
-        inner.queue(message.user_data(own).flags(Flags::SKIP_SUCCESS));
+        inner.queue(Place::Main, message.user_data(own).flags(Flags::SKIP_SUCCESS));
         inner.counted.messages += 1;
         true
     }
@@ -54,8 +56,7 @@ impl Driver {
     /// Whether the ring has taken everything that was queued.
     pub(crate) fn is_handed_over(&self) -> bool {
         let mut inner = self.inner.borrow_mut();
-        let taken = inner.ring.as_mut().is_none_or(|ring| ring.submission().is_empty());
-        taken && inner.backlog.is_empty()
+        inner.main().is_none_or(Lane::is_handed_over)
     }
 
     /// The messages that did not arrive, by their numbers, and why.

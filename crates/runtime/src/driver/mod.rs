@@ -1,23 +1,26 @@
-//! The driver: one ring, the table of what is in flight on it, and the backlog of what did not fit.
+//! The driver: one ring, a second one beside it where the first cannot do everything, and the table of what is in
+//! flight on them.
 //!
 //! It submits, reaps and tears down, and never decides what runs next: that is the executor's. It keeps
 //! invariants 4 to 6 of the house: memory belongs to its operation until the last completion (`Op` owns it,
 //! or a leftover in the table), `user_data` is an index with a generation (mixed with a secret), and everything is
 //! bounded by the size of the table, the backlog too, as an operation has at most one entry and one
 //! cancellation in it.
-#![allow(unsafe_code, reason = "pushes entries, whose operations own what they name")]
+#![allow(unsafe_code, reason = "declares what those promise who submit; closes what it was given")]
 
 mod flow;
+mod lane;
 mod leftover;
 mod message;
 pub(crate) mod op;
+mod side;
 mod slots;
 mod table;
 mod teardown;
 pub(crate) mod under;
 
 use std::cell::{OnceCell, RefCell};
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::mem::{ManuallyDrop, MaybeUninit};
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -30,11 +33,13 @@ use annulus::{IoUring, cqueue, opcode, squeue, types};
 use rustix::io::Errno;
 
 pub(crate) use flow::Flow;
+use lane::Lane;
 pub(crate) use leftover::Operation;
 pub(crate) use op::Op;
+use side::{Limits, Side};
 pub(crate) use slots::{Slot, Slots};
 pub(crate) use table::{Completion, Key, Leftover};
-use table::{Delivered, Table};
+use table::{Delivered, Place, Table};
 use under::Current;
 
 use crate::executor::current;
@@ -62,6 +67,8 @@ pub(crate) struct Counted {
     pub(crate) stale: u64,
     /// Messages to other executors.
     pub(crate) messages: u64,
+    /// Operations that went to the side ring.
+    pub(crate) aside: u64,
 }
 
 pub(crate) struct Driver {
@@ -91,10 +98,10 @@ impl Drop for Taken<'_> {
 
 struct Inner {
     /// Gone after teardown.
-    ring: Option<IoUring>,
+    main: Option<Lane>,
+    /// There once it was needed, until teardown.
+    side: Option<Side>,
     table: Table,
-    /// Entries that found the submission queue full, oldest first.
-    backlog: VecDeque<squeue::Entry>,
     /// Nothing new is accepted: teardown has begun.
     closing: bool,
     /// Teardown gave up waiting: memory that is still named may be written, so it is never freed.
@@ -109,9 +116,9 @@ impl Driver {
     pub(crate) fn new(ring: IoUring, operations: usize) -> Self {
         let skips = ring.params().is_feature_skip_cqe_on_success();
         let inner = Inner {
-            ring: Some(ring),
-            table: Table::new(operations),
-            backlog: VecDeque::new(),
+            table: Table::new(operations, Limits::of(&ring)),
+            main: Some(Lane::new(ring)),
+            side: None,
             closing: false,
             leaked: false,
             counted: Counted::default(),
@@ -125,7 +132,7 @@ impl Driver {
     ///
     /// # Errors
     ///
-    /// `EBUSY` if the table is full, `ECANCELED` if the runtime is being torn down, or under a canceller that was used. The
+    /// `EBUSY` if the table is full, those of io_uring_setup(2) if there is no side ring to be had for it, `ECANCELED` if the runtime is being torn down, or under a canceller that was used. The
     /// entry is not queued then.
     ///
     /// # Safety
@@ -134,6 +141,37 @@ impl Driver {
     /// the last completion: the caller owns it, and passes it to [`Driver::abandon`] if it goes away earlier.
     pub(crate) unsafe fn submit(
         &self,
+        entry: squeue::Entry,
+        waker: Option<Waker>,
+        waiting: usize,
+    ) -> Result<Key, Errno> {
+        let opcode = entry.sqe().opcode;
+        let place = self.inner.borrow().table.place_for(opcode);
+        let place = if place == Place::Main || side::may_go(&entry) { place } else { Place::Main };
+        self.submit_to(place, entry, waker, waiting)
+    }
+
+    /// Queues once more, on the side ring, what the main ring [refused](Completion::refused). `None` if it would not
+    /// be right there either.
+    ///
+    /// # Safety
+    ///
+    /// That of [`submit`](Self::submit).
+    pub(crate) unsafe fn submit_again(
+        &self,
+        entry: squeue::Entry,
+        waker: Option<Waker>,
+        waiting: usize,
+    ) -> Option<Key> {
+        if !side::may_go(&entry) {
+            return None;
+        }
+        self.submit_to(Place::Again, entry, waker, waiting).ok()
+    }
+
+    fn submit_to(
+        &self,
+        place: Place,
         entry: squeue::Entry,
         waker: Option<Waker>,
         waiting: usize,
@@ -148,10 +186,14 @@ impl Driver {
         if inner.closing {
             return Err(Errno::CANCELED);
         }
-        let key = inner.table.insert(opcode, waker, waiting).ok_or(Errno::BUSY)?;
+        if place != Place::Main {
+            inner.set_up_side()?;
+        }
+        let key = inner.table.insert(opcode, place, waker, waiting).ok_or(Errno::BUSY)?;
         inner.table.tag(key, current::task());
         let user_data = inner.table.user_data(key);
-        inner.queue(entry.user_data(user_data));
+        inner.counted.aside += u64::from(place != Place::Main);
+        inner.queue(place, entry.user_data(user_data));
         if run != under::NONE {
             inner.table.join(key, run);
             drop(inner);
@@ -221,7 +263,8 @@ impl Driver {
     /// Closes a descriptor: through the ring if there is room, by close(2) if not.
     pub(crate) fn close(&self, fd: OwnedFd) {
         let mut inner = self.inner.borrow_mut();
-        if inner.closing || inner.ring.is_none() || inner.is_full() {
+        let place = inner.table.place_for(opcode::Close::CODE);
+        if inner.closing || inner.is_full(place) {
             drop(inner);
             drop(fd);
             return;
@@ -232,8 +275,9 @@ impl Driver {
             close_now(raw);
             return;
         };
+        inner.counted.aside += u64::from(place != Place::Main);
         let user_data = inner.table.user_data(key);
-        inner.queue(opcode::Close::new(types::Fd(raw)).build().user_data(user_data));
+        inner.queue(place, opcode::Close::new(types::Fd(raw)).build().user_data(user_data));
     }
 
     /// Makes the one call of a turn: hands over what is queued, and waits if told to. What the call says
@@ -243,23 +287,23 @@ impl Driver {
     ///
     /// Those of io_uring_enter(2) that do not pass: `EBADR` (a completion was lost for want of memory) above all.
     pub(crate) fn enter(&self, wait: Wait) -> Result<(), Errno> {
-        let mut inner = self.inner.borrow_mut();
-        inner.fill();
-        // With more to submit than fits, the next call follows at once.
-        let wait = if inner.backlog.is_empty() { wait } else { Wait::No };
-        inner.enter(wait)?;
-        inner.wait_for_room()
+        self.inner.borrow_mut().enter(wait)
     }
 
     /// Hands every completion that is there to its operation. Returns how many there were.
     pub(crate) fn reap(&self) -> usize {
+        let reaped = self.reap_lane(Inner::main);
+        if self.inner.borrow().side.is_none() { reaped } else { reaped + self.reap_lane(Inner::side) }
+    }
+
+    fn reap_lane(&self, lane: fn(&mut Inner) -> Option<&mut Lane>) -> usize {
         let mut places = [MaybeUninit::<cqueue::Entry>::uninit(); BATCH];
         let mut reaped = 0;
         loop {
             let batch = {
                 let mut inner = self.inner.borrow_mut();
-                let Some(ring) = inner.ring.as_mut() else { return reaped };
-                let batch = ring.completion().fill(&mut places);
+                let Some(lane) = lane(&mut inner) else { return reaped };
+                let batch = lane.take(&mut places);
                 inner.counted.completions += batch.len() as u64;
                 batch
             };
@@ -276,7 +320,7 @@ impl Driver {
     }
 
     fn deliver(&self, entry: &cqueue::Entry) {
-        let completion = Completion { result: entry.result(), flags: entry.cqe_flags() };
+        let completion = Completion::new(entry.result(), entry.cqe_flags());
         let delivered = self.inner.borrow_mut().table.deliver(entry.user_data(), completion);
         match delivered {
             Delivered::Wake(waker) => waker.wake(),
@@ -300,6 +344,11 @@ impl Driver {
             Delivered::Undelivered(number, errno) => {
                 self.inner.borrow_mut().undelivered.push((number, errno));
             }
+            Delivered::Side => {
+                if let Some(side) = &mut self.inner.borrow_mut().side {
+                    side.polled(completion.result);
+                }
+            }
             Delivered::Nothing => {}
             Delivered::Stale => self.inner.borrow_mut().counted.stale += 1,
         }
@@ -322,7 +371,7 @@ impl Driver {
 
     /// How many entries wait for room in the submission queue.
     pub(crate) fn backlog(&self) -> usize {
-        self.inner.borrow().backlog.len()
+        self.inner.borrow().waiting()
     }
 
     /// What each task has in flight: opcodes, and how many of each.
@@ -332,7 +381,7 @@ impl Driver {
 
     /// Runs `f` with the ring, for registrations. `None` after teardown.
     pub(crate) fn with_ring<T>(&self, f: impl FnOnce(&mut IoUring) -> T) -> Option<T> {
-        self.inner.borrow_mut().ring.as_mut().map(f)
+        self.inner.borrow_mut().main().map(|lane| f(lane.ring()))
     }
 
     /// The driver of the runtime that this thread is in.
@@ -342,120 +391,70 @@ impl Driver {
 }
 
 impl Inner {
-    /// Puts an entry into the submission queue, or behind those that wait for room.
-    fn queue(&mut self, entry: squeue::Entry) {
-        if !self.backlog.is_empty() || !self.push(&entry) {
-            self.backlog.push_back(entry);
+    const fn main(&mut self) -> Option<&mut Lane> {
+        self.main.as_mut()
+    }
+
+    fn side(&mut self) -> Option<&mut Lane> {
+        self.side.as_mut().map(|side| &mut side.lane)
+    }
+
+    fn lane(&mut self, place: Place) -> Option<&mut Lane> {
+        if place == Place::Main { self.main() } else { self.side() }
+    }
+
+    fn set_up_side(&mut self) -> Result<(), Errno> {
+        if self.side.is_none()
+            && let Some(main) = &mut self.main
+        {
+            self.side = Some(Side::beside(main.ring())?);
+        }
+        Ok(())
+    }
+
+    fn queue(&mut self, place: Place, entry: squeue::Entry) {
+        if let Some(lane) = self.lane(place) {
+            lane.queue(entry);
         }
     }
 
     /// As [`queue`](Self::queue), for a request whose completion means nothing.
-    fn queue_ignored(&mut self, entry: squeue::Entry) {
+    fn queue_ignored(&mut self, place: Place, entry: squeue::Entry) {
         let user_data = self.table.user_data(Key::IGNORED);
-        self.queue(entry.user_data(user_data));
+        self.queue(place, entry.user_data(user_data));
     }
 
-    fn push(&mut self, entry: &squeue::Entry) -> bool {
-        let Some(ring) = self.ring.as_mut() else { return false };
-        // SAFETY: what it names is owned by the operation until its last completion (`Driver::submit`); a
-        // close and a cancellation name no memory.
-        let pushed = unsafe { ring.submission().push(entry) };
-        pushed.is_ok()
+    /// How many entries wait for room in a submission queue.
+    fn waiting(&self) -> usize {
+        let side = self.side.as_ref().map_or(0, |side| side.lane.waiting());
+        self.main.as_ref().map_or(0, Lane::waiting) + side
     }
 
-    fn is_full(&mut self) -> bool {
-        !self.backlog.is_empty() || self.ring.as_mut().is_none_or(|ring| ring.submission().is_full())
-    }
-
-    /// Moves the backlog into the submission queue as far as there is room.
-    fn fill(&mut self) {
-        while let Some(entry) = self.backlog.pop_front() {
-            if !self.push(&entry) {
-                self.backlog.push_front(entry);
-                return;
-            }
-        }
+    fn is_full(&mut self, place: Place) -> bool {
+        self.lane(place).is_none_or(Lane::is_full)
     }
 
     fn cancel(&mut self, key: Key) {
+        let place = self.table.place_of(key);
         let cancel = opcode::AsyncCancel::new(self.table.user_data(key)).build().flags(self.cancel_flags);
-        self.queue_ignored(cancel);
+        self.queue_ignored(place, cancel);
     }
 
-    fn enter(&mut self, wait: Wait) -> Result<(), Errno> {
-        let Some(ring) = self.ring.as_mut() else { return Ok(()) };
-        // Otherwise the ring sees that there is nothing to be done, or next to nothing.
-        let polled = ring.params().is_setup_sqpoll();
-        let queue = ring.submission();
-        let hands_over = if polled { queue.need_wakeup() } else { !queue.is_empty() };
-        drop(queue);
-        let calls = hands_over || (wait != Wait::No && ring.completion().is_empty());
-        self.counted.enters += u64::from(calls);
-        // Such a call does completion work, and is to have done all that there was.
-        let had_work = wait == Wait::No && ring.submission().taskrun();
-        let submitter = ring.submitter();
-        let result = match wait {
-            Wait::No => submitter.submit(),
-            Wait::Forever => submitter.submit_and_wait(1),
-            Wait::AtMost(time) => {
-                let time = types::Timespec::from(time);
-                submitter.submit_with_args(1, &types::SubmitArgs::new().timespec(&time))
+    fn enter(&mut self, mut wait: Wait) -> Result<(), Errno> {
+        let ignored = self.table.user_data(Key::IGNORED);
+        let Some(main) = &mut self.main else { return Ok(()) };
+        if let Some(side) = &mut self.side {
+            let poll;
+            (wait, poll) = side.turn(wait, ignored)?;
+            if let Some(poll) = poll {
+                main.queue(poll.user_data(self.table.user_data(Key::SIDE)));
             }
-        };
-        match result {
-            Ok(taken) => {
-                self.counted.submitted += taken as u64;
-                let fell_behind = had_work && ring.submission().taskrun();
-                if fell_behind { self.run_completion_work() } else { Ok(()) }
-            }
-            Err(error) => self.explain(Errno::from_io_error(&error).unwrap_or(Errno::IO)),
         }
-    }
-
-    /// Has the kernel do what it has left over before it posts completions. A call does twenty pieces of such work, unless it
-    /// waits for more completions; a loop that never waits would fall ever further behind.
-    fn run_completion_work(&mut self) -> Result<(), Errno> {
-        let Some(ring) = self.ring.as_mut() else { return Ok(()) };
-        if !ring.submission().taskrun() {
-            return Ok(());
+        if !main.fill() {
+            // With more to submit than fits, the next call follows at once.
+            wait = Wait::No;
         }
-        self.counted.enters += 1;
-        let most = ring.completion().capacity();
-        let time = types::Timespec::from(Duration::ZERO);
-        match ring.submitter().wait_with_args(most, &types::SubmitArgs::new().timespec(&time)) {
-            Ok(_) => Ok(()),
-            Err(error) => self.explain(Errno::from_io_error(&error).unwrap_or(Errno::IO)),
-        }
-    }
-
-    /// Where a thread of the kernel's takes the entries, a queue that is still full is waited for: nothing else can be done.
-    fn wait_for_room(&mut self) -> Result<(), Errno> {
-        let Some(ring) = self.ring.as_ref() else { return Ok(()) };
-        if self.backlog.is_empty() || !ring.params().is_setup_sqpoll() {
-            return Ok(());
-        }
-        self.counted.enters += 1;
-        let waited = ring.submitter().squeue_wait();
-        waited
-            .map_or_else(|error| self.explain(Errno::from_io_error(&error).unwrap_or(Errno::IO)), |_| Ok(()))
-    }
-
-    /// Tells errors that pass from those that do not.
-    fn explain(&mut self, errno: Errno) -> Result<(), Errno> {
-        match errno {
-            // The time is over, a signal came; or the completion queue is full (before Linux 5.19): the
-            // caller reaps and comes back.
-            Errno::TIME | Errno::INTR | Errno::BUSY => Ok(()),
-            // No memory for a request at this moment. What completes meanwhile may give some back.
-            Errno::AGAIN => {
-                let time = types::Timespec::from(Duration::from_millis(1));
-                if let Some(ring) = &self.ring {
-                    let _ = ring.submitter().wait_with_args(1, &types::SubmitArgs::new().timespec(&time));
-                }
-                Ok(())
-            }
-            errno => Err(errno),
-        }
+        main.enter(wait, &mut self.counted, ignored)
     }
 }
 

@@ -11,6 +11,7 @@ use std::rc::Rc;
 
 use annulus::{opcode, types};
 
+use super::table::Place;
 use super::{Completion, Driver};
 
 /// The table, as far as this side knows it.
@@ -103,14 +104,14 @@ impl Driver {
     /// Empties a slot.
     fn empty(&self, index: u32) {
         let mut inner = self.inner.borrow_mut();
-        if inner.closing || inner.is_full() {
-            if let Some(ring) = &inner.ring {
-                let emptied = ring.submitter().register_files_update(index, &[-1]);
+        if inner.closing || inner.is_full(Place::Main) {
+            if let Some(main) = inner.main() {
+                let emptied = main.ring().submitter().register_files_update(index, &[-1]);
                 tracing::trace!(index, ?emptied, "a slot was emptied outside of the queue");
             }
             return;
         }
         let close = opcode::Close::new(types::Fixed(index)).build().flags(inner.cancel_flags);
-        inner.queue_ignored(close);
+        inner.queue_ignored(Place::Main, close);
     }
 }

@@ -11,6 +11,8 @@ use std::task::{Context, Poll, Waker};
 
 use rustix::io::Errno;
 
+use super::side::Limits;
+
 /// How many operations a table can hold: half of the indices, as there may be a cancellation of each.
 const MOST: usize = (u32::MAX / 2) as usize;
 
@@ -19,9 +21,16 @@ const MOST: usize = (u32::MAX / 2) as usize;
 pub(crate) struct Completion {
     pub(crate) result: i32,
     pub(crate) flags: annulus::abi::CqeFlags,
+    /// The kernel's ring does not do this; the [side ring](super::side) may.
+    pub(crate) refused: bool,
 }
 
 impl Completion {
+    /// As it came out of a ring.
+    pub(crate) const fn new(result: i32, flags: annulus::abi::CqeFlags) -> Self {
+        Self { result, flags, refused: false }
+    }
+
     /// Whether the operation goes on: another completion follows.
     pub(crate) const fn more(self) -> bool {
         self.flags.contains(annulus::abi::CqeFlags::MORE)
@@ -29,7 +38,7 @@ impl Completion {
 
     /// An operation that came to nothing in this process, before or after the kernel had it.
     pub(crate) const fn failed(errno: Errno) -> Self {
-        Self { result: -errno.raw_os_error(), flags: annulus::abi::CqeFlags::empty() }
+        Self::new(-errno.raw_os_error(), annulus::abi::CqeFlags::empty())
     }
 }
 
@@ -53,12 +62,14 @@ pub(crate) struct Key {
 impl Key {
     /// That of requests whose completion means nothing: cancellations. No table reaches this index.
     pub(crate) const IGNORED: Self = Self { index: u32::MAX, generation: u32::MAX };
+    /// That of the poll by which the main ring learns of completions of the side ring.
+    pub(crate) const SIDE: Self = Self { index: u32::MAX, generation: u32::MAX - 2 };
 
     /// That of calls: completions that other executors post here, so that this one looks into its inbox.
     pub(crate) const CALL: Self = Self { index: u32::MAX, generation: u32::MAX - 1 };
 
     /// How many numbers there are for messages to other executors.
-    pub(crate) const MESSAGES: u32 = u32::MAX - 1;
+    pub(crate) const MESSAGES: u32 = u32::MAX - 2;
 
     /// That of a message to another executor.
     pub(crate) const fn message(number: u32) -> Self {
@@ -89,7 +100,17 @@ enum Owner {
     Nobody,
 }
 
-/// With its slot it fills one line of the cache.
+/// Which ring an operation is on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// The ring of the driver.
+    Main,
+    /// The side ring, at once.
+    Side,
+    /// The side ring, after the other had refused it.
+    Again,
+}
+
 struct Live {
     owner: Owner,
     /// The run of a canceller that it was last polled in; 0: none.
@@ -110,6 +131,7 @@ struct Live {
     cancelled: bool,
     /// What kind of operation it is.
     opcode: u8,
+    place: Place,
 }
 
 impl Live {
@@ -159,10 +181,12 @@ pub(crate) enum Delivered {
     Throttle(Option<Waker>, Key),
     /// Tell the leftover, and [`Table::put_back`] unless this was the last.
     Late(Box<dyn Leftover>, Key),
-    /// A close was cancelled before it ran: close it by other means.
+    /// A close did not run: close it by other means.
     CloseAgain(RawFd),
     /// This message to another executor did not arrive.
     Undelivered(u32, Errno),
+    /// The side ring has completions, or cannot be polled.
+    Side,
     /// Nothing: the future has not been polled, a close is done, or the completion means nothing.
     Nothing,
     /// No such operation (any more).
@@ -181,14 +205,16 @@ pub(crate) struct Table {
     extra: usize,
     /// Operations that are not over.
     unfinished: usize,
+    /// What the main ring cannot do.
+    limits: Limits,
 }
 
 impl Table {
-    /// An empty table that holds `bound` operations at most.
-    pub(crate) fn new(bound: usize) -> Self {
+    /// An empty table that holds `bound` operations at most, for a ring of these limits.
+    pub(crate) fn new(bound: usize, limits: Limits) -> Self {
         let secret = RandomState::new().hash_one(0);
         let bound = bound.min(MOST);
-        Self { secret, slots: Vec::new(), free: Vec::new(), bound, extra: 0, unfinished: 0 }
+        Self { secret, slots: Vec::new(), free: Vec::new(), bound, extra: 0, unfinished: 0, limits }
     }
 
     /// A key as it travels in `user_data`.
@@ -199,14 +225,31 @@ impl Table {
     /// Takes a slot for an operation that a future owns; at most `waiting` completions of it may wait (0:
     /// any number). `None` if the table is full.
     #[inline]
-    pub(crate) fn insert(&mut self, opcode: u8, waker: Option<Waker>, waiting: usize) -> Option<Key> {
+    pub(crate) fn insert(
+        &mut self,
+        opcode: u8,
+        place: Place,
+        waker: Option<Waker>,
+        waiting: usize,
+    ) -> Option<Key> {
         let bound = u32::try_from(waiting).unwrap_or(u32::MAX);
-        self.has_room().then(|| self.occupy(Owner::Future(waker), opcode, bound))
+        self.has_room().then(|| self.occupy(Owner::Future(waker), opcode, place, bound))
+    }
+
+    /// Where an operation of this kind is to go.
+    pub(crate) const fn place_for(&self, opcode: u8) -> Place {
+        if self.limits.lacking.contains(opcode) { Place::Side } else { Place::Main }
+    }
+
+    /// Where an operation is. The main ring if it is of the past, whose cancellation finds nothing anywhere.
+    pub(crate) fn place_of(&mut self, key: Key) -> Place {
+        self.live(key).map_or(Place::Main, |live| live.place)
     }
 
     /// Takes a slot for a close.
     pub(crate) fn insert_close(&mut self, fd: RawFd) -> Option<Key> {
-        self.has_room().then(|| self.occupy(Owner::Close(fd), annulus::opcode::Close::CODE, 0))
+        let close = annulus::opcode::Close::CODE;
+        self.has_room().then(|| self.occupy(Owner::Close(fd), close, self.place_for(close), 0))
     }
 
     /// Takes a slot for the cancellation of an operation, which is marked as cancelled. There is room for it in a full
@@ -214,7 +257,8 @@ impl Table {
     pub(crate) fn insert_cancellation(&mut self, target: Key) -> Key {
         self.mark_cancelled(target);
         self.extra += 1;
-        self.occupy(Owner::Future(None), annulus::opcode::AsyncCancel::CODE, 0)
+        let place = self.place_of(target);
+        self.occupy(Owner::Future(None), annulus::opcode::AsyncCancel::CODE, place, 0)
     }
 
     /// Gives up a cancellation that somebody asked for. It goes on all the same. Returns a waker to be dropped.
@@ -232,10 +276,11 @@ impl Table {
     }
 
     #[inline]
-    fn occupy(&mut self, owner: Owner, opcode: u8, bound: u32) -> Key {
+    fn occupy(&mut self, owner: Owner, opcode: u8, place: Place, bound: u32) -> Key {
         self.unfinished += 1;
         let live = Live {
             owner,
+            place,
             run: 0,
             first: None,
             rest: None,
@@ -282,8 +327,9 @@ impl Table {
             Owner::Leftover(leftover) => Delivered::Late(leftover, key),
             Owner::Close(fd) => {
                 self.free(key);
-                let cancelled = completion.result == -libc::ECANCELED;
-                if cancelled { Delivered::CloseAgain(fd) } else { Delivered::Nothing }
+                // close(2) itself says none of these: it was cancelled, or the ring does not close.
+                let undone = [-libc::ECANCELED, -libc::EACCES, -libc::EINVAL].contains(&completion.result);
+                if undone { Delivered::CloseAgain(fd) } else { Delivered::Nothing }
             }
             Owner::Nobody => {
                 live.owner = Owner::Nobody;
@@ -327,8 +373,9 @@ impl Table {
         if live.finished
             && let Some(first) = live.first
         {
+            let (place, opcode) = (live.place, live.opcode);
             self.free(key);
-            return Poll::Ready(first);
+            return Poll::Ready(self.judged(place, opcode, first));
         }
         *replaced = set_waker(live, cx);
         Poll::Pending
@@ -347,7 +394,8 @@ impl Table {
         if let Some(next) = live.read() {
             let hidden = live.throttled && live.finished && next.result == -libc::ECANCELED;
             if !hidden {
-                return Poll::Ready(Some(next));
+                let (place, opcode) = (live.place, live.opcode);
+                return Poll::Ready(Some(self.judged(place, opcode, next)));
             }
         }
         if live.finished {
@@ -428,15 +476,25 @@ impl Table {
         matches!(live.owner, Owner::Future(_)).then_some(live.opcode)
     }
 
-    /// The user data of every operation that is not over.
-    pub(crate) fn unfinished(&self) -> Vec<u64> {
-        let live = self.slots.iter().enumerate();
-        live.filter(|(_, slot)| slot.live.as_ref().is_some_and(|live| !live.finished))
-            .filter_map(|(index, slot)| {
-                let index = u32::try_from(index).ok()?;
-                Some(self.user_data(Key { index, generation: slot.generation }))
-            })
-            .collect()
+    /// Every operation that is not over, with where it is; but no cancellations.
+    pub(crate) fn unfinished(&self) -> Vec<(Key, Place)> {
+        let live = self.slots.iter().enumerate().filter_map(|(index, slot)| {
+            let live = slot.live.as_ref()?;
+            let counts = !live.finished && live.opcode != annulus::opcode::AsyncCancel::CODE;
+            let index = u32::try_from(index).ok()?;
+            counts.then_some((Key { index, generation: slot.generation }, live.place))
+        });
+        live.collect()
+    }
+
+    /// A completion with what it says about its ring.
+    fn judged(&mut self, place: Place, opcode: u8, completion: Completion) -> Completion {
+        if place == Place::Again && completion.result != -libc::EACCES {
+            // The main ring denies the opcode, or this form of it; so the next one goes the right way at once.
+            self.limits.lacking.insert(opcode);
+        }
+        let refused = place == Place::Main && self.limits.refused(opcode, completion.result);
+        Completion { refused, ..completion }
     }
 
     #[inline]
@@ -456,6 +514,9 @@ impl Table {
 
 /// What a completion says that belongs to no operation.
 fn beside(key: Key, completion: Completion) -> Delivered {
+    if key == Key::SIDE {
+        return Delivered::Side;
+    }
     if key == Key::IGNORED || key == Key::CALL || completion.result >= 0 {
         return Delivered::Nothing;
     }

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use annulus::{opcode, types};
 
-use super::table::Table;
+use super::side::Limits;
+use super::table::{Place, Table};
 use super::{Driver, Inner, Wait};
 use crate::time::clock;
 
@@ -20,21 +21,25 @@ impl Driver {
     pub(crate) fn tear_down(&self, deadline: Duration) -> usize {
         self.inner.borrow_mut().closing = true;
         let end = clock::now() + deadline;
-        let mut broken = false;
-        let mut rounds = 0;
-        while self.in_flight() > 0 && !broken && clock::now() < end {
-            self.inner.borrow_mut().cancel_all(rounds > 0);
-            rounds += 1;
-            broken = self.enter(Wait::AtMost(ROUND)).is_err();
+        let mut asked = Asked::Nobody;
+        while self.in_flight() > 0 && clock::now() < end {
+            asked = self.inner.borrow_mut().ask_to_end(asked);
+            let before = self.in_flight();
+            if self.enter(Wait::AtMost(ROUND)).is_err() {
+                break;
+            }
             self.reap();
+            if self.in_flight() == before {
+                asked = asked.again();
+            }
         }
-        // What was pushed last, cancellations and closes, is handed over before the ring goes.
+        // What was pushed last, cancellations and closes, is handed over before the rings go.
         let mut inner = self.inner.borrow_mut();
-        inner.fill();
         let _ = inner.enter(Wait::No);
         let left = inner.table.in_flight();
         inner.leaked = left > 0;
-        inner.ring = None;
+        inner.main = None;
+        inner.side = None;
         drop(inner);
         if left > 0 {
             tracing::error!(left, "operations did not end after they were cancelled; their memory is leaked");
@@ -43,16 +48,50 @@ impl Driver {
     }
 }
 
+/// Whom teardown has asked to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Asked {
+    Nobody,
+    /// All of them, in one request.
+    Together,
+    /// That did not help, or not enough: it will be asked of each.
+    Stuck,
+    /// Each of them.
+    Each,
+}
+
+impl Asked {
+    /// After a round in which nothing ended.
+    const fn again(self) -> Self {
+        match self {
+            Self::Nobody => Self::Nobody,
+            Self::Together | Self::Stuck => Self::Stuck,
+            Self::Each => Self::Nobody,
+        }
+    }
+}
+
 impl Inner {
-    /// Cancels whatever is in flight; what waits in the backlog reaches the kernel first, in order. `each`
-    /// cancels one by one as well, for kernels before 5.19, which do not know how to cancel any.
-    fn cancel_all(&mut self, each: bool) {
-        let any = opcode::AsyncCancel2::new(types::CancelBuilder::any().all()).build();
-        self.queue_ignored(any);
-        if each {
-            for user_data in self.table.unfinished() {
-                self.queue_ignored(opcode::AsyncCancel::new(user_data).build());
+    /// Cancels whatever is in flight; what waits in a backlog reaches its ring first, in order. First by one request for
+    /// all; if that ends nothing, one by one, for kernels before 5.19, which do not know how to cancel any.
+    fn ask_to_end(&mut self, asked: Asked) -> Asked {
+        match asked {
+            Asked::Nobody => {
+                let any = opcode::AsyncCancel2::new(types::CancelBuilder::any().all()).build();
+                // What is waited for are the completions of the others.
+                let any = any.flags(self.cancel_flags);
+                self.queue_ignored(Place::Main, any);
+                self.queue_ignored(Place::Side, any);
+                Asked::Together
             }
+            Asked::Stuck => {
+                for (key, place) in self.table.unfinished() {
+                    let user_data = self.table.user_data(key);
+                    self.queue_ignored(place, opcode::AsyncCancel::new(user_data).build());
+                }
+                Asked::Each
+            }
+            Asked::Together | Asked::Each => asked,
         }
     }
 }
@@ -62,7 +101,7 @@ impl Drop for Inner {
     /// [`Driver::tear_down`] from being called.
     fn drop(&mut self) {
         if self.leaked || self.table.in_flight() > 0 {
-            std::mem::forget(std::mem::replace(&mut self.table, Table::new(0)));
+            std::mem::forget(std::mem::replace(&mut self.table, Table::new(0, Limits::default())));
         }
     }
 }

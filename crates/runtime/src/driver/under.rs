@@ -173,10 +173,11 @@ impl Driver {
         if inner.closing {
             return None;
         }
+        let place = inner.table.place_of(target);
         let key = inner.table.insert_cancellation(target);
         let entry = opcode::AsyncCancel::new(inner.table.user_data(target)).build();
         let entry = entry.user_data(inner.table.user_data(key));
-        inner.queue(entry);
+        inner.queue(place, entry);
         Some(key)
     }
 

@@ -17,6 +17,7 @@ impl Context {
             completions: driver.completions,
             stale: driver.stale,
             messages: driver.messages,
+            aside: driver.aside,
             in_flight: self.driver.in_flight().saturating_sub(own),
             parked: self.driver.parked(),
             backlog: self.driver.backlog(),

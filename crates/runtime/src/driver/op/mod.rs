@@ -50,6 +50,12 @@ impl<T: Operation> Op<T> {
     pub(crate) const fn new(op: T) -> Self {
         Self { op: Some(op), flight: None }
     }
+
+    /// Starts what the ring refused once more, where it may be done.
+    fn again(driver: &Driver, op: &mut T, cx: &Context<'_>) -> Option<Key> {
+        // SAFETY: as in `start`: the operation owns what the entry names, and stays where it is.
+        unsafe { driver.submit_again(op.entry(), Some(cx.waker().clone()), 0) }
+    }
 }
 
 impl<T: Operation> Future for Op<T> {
@@ -61,9 +67,17 @@ impl<T: Operation> Future for Op<T> {
         let Some(op) = &mut this.op else { panic!("an operation was polled after it had completed") };
         // In flight, the operation leaves its place only with its last completion: polling runs the destructor of
         // an older waker, and if that panics, what the kernel works on must still be here, for `drop` to hand over.
-        let completion = match &this.flight {
+        let completion = match &mut this.flight {
             Some((driver, key)) => match driver.poll_single(*key, cx) {
-                Poll::Ready(completion) => completion,
+                Poll::Ready(completion) => {
+                    if completion.refused
+                        && let Some(again) = Self::again(driver, op, cx)
+                    {
+                        *key = again;
+                        return Poll::Pending;
+                    }
+                    completion
+                }
                 Poll::Pending => return Poll::Pending,
             },
             None => {

@@ -90,7 +90,8 @@ impl Receiver {
                     Op::new(PollFd { fd: self.fd.clone(), events: libc::POLLIN }).await?;
                     turn = pool.returned().await;
                 }
-                libc::EINVAL => pool.give_up_ring(),
+                // Not on this kernel, or not on this ring.
+                libc::EINVAL | libc::EACCES => pool.give_up_ring(),
                 errno => return Err(io::Error::from_raw_os_error(errno)),
             }
         }
