@@ -44,7 +44,7 @@ impl File {
         self.0
     }
 
-    pub(super) const fn shared(&self) -> &SharedFd {
+    pub(crate) const fn shared(&self) -> &SharedFd {
         &self.0
     }
 

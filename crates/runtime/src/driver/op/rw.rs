@@ -16,11 +16,18 @@ pub(crate) struct Read<B> {
     offset: u64,
     /// `RWF_*`.
     flags: i32,
+    worker: squeue::Flags,
 }
 
 impl<B: IoBufMut> Read<B> {
     pub(crate) fn new(fd: SharedFd, buf: B, offset: u64) -> Self {
-        Self { fd, buf: Held::new(buf), offset, flags: 0 }
+        Self { fd, buf: Held::new(buf), offset, flags: 0, worker: squeue::Flags::empty() }
+    }
+
+    /// Not even tried at once: reading ahead in the call that submits would hold up everything else.
+    pub(crate) const fn on_a_worker(mut self) -> Self {
+        self.worker = squeue::Flags::ASYNC;
+        self
     }
 
     /// With `RWF_*`, as by preadv2(2).
@@ -36,7 +43,8 @@ unsafe impl<B: IoBufMut> Operation for Read<B> {
 
     fn entry(&mut self) -> squeue::Entry {
         let (start, len) = (self.buf.as_stable_mut_ptr(), length(self.buf.capacity()));
-        opcode::Read::new(self.fd.target(), start, len).offset(self.offset).rw_flags(self.flags).build()
+        let read = opcode::Read::new(self.fd.target(), start, len).offset(self.offset);
+        read.rw_flags(self.flags).build().flags(self.worker)
     }
 
     fn complete(self, completion: Completion) -> Self::Output {

@@ -5,8 +5,11 @@
 //! the ways to receive that is.
 
 mod halves;
+mod nonblocking;
 mod receiver;
 mod send;
+mod send_file;
+mod splice;
 
 use std::fmt::{self, Debug, Formatter};
 use std::io;
