@@ -88,7 +88,8 @@ impl UnderWay {
     /// nobody will be told.
     pub(super) fn is_slow(&self) -> bool {
         self.requests.values().any(|entry| {
-            let by_worker = entry.asked.0.flags & IOSQE_ASYNC != 0;
+            // Linux has a worker begin what was held by a drain.
+            let by_worker = entry.asked.0.flags & (IOSQE_ASYNC | IOSQE_IO_DRAIN) != 0;
             let in_worker = matches!(entry.asked.0.op, Op::Splice { .. } | Op::Tee { .. });
             entry.is_new && (entry.may_be_silent || by_worker) || in_worker
         })
