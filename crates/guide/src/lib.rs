@@ -26,5 +26,6 @@ chapters! {
     Shutdown: "shutdown.md",
     Seen: "seen.md",
     Kernels: "kernels.md",
+    Bridges: "bridges.md",
     Migrate: "migrate.md",
 }
