@@ -118,8 +118,18 @@ fn registered_buffers_carry_bytes_both_ways_and_so_do_slices_of_them() {
         // As an ordinary buffer too.
         let (read, buf) = file.read_at(part.into_inner(), 0).await;
         assert_eq!((read.unwrap(), &buf[..]), (13, &b"gisregistered"[..]));
-        let (read, _) = file.read_fixed_at_with(buf, 0, RwFlags::NONE).await;
+        let (read, mut buf) = file.read_fixed_at_with(buf, 0, RwFlags::NONE).await;
         assert_eq!(read.unwrap(), 13);
+        buf.clear();
+        buf.resize(20_000, 8);
+        let (written, mut buf) = file.write_all_fixed_at(buf, 13).await;
+        written.unwrap();
+        buf.fill(0);
+        let (read, buf) = file.read_exact_fixed_at(buf, 12).await;
+        read.unwrap();
+        assert!((buf.len(), buf[0]) == (20_000, b'd') && buf[1..].iter().all(|byte| *byte == 8));
+        let (read, buf) = file.read_exact_fixed_at(buf.slice(..100), 19_999).await;
+        assert_eq!((read.unwrap_err().kind(), buf.filled()), (ErrorKind::UnexpectedEof, 14));
     })
     .unwrap();
 }

@@ -183,6 +183,25 @@ impl File {
         self.read_fixed_at_with(buf, offset, RwFlags::NONE).await
     }
 
+    /// Reads as many bytes as a registered buffer holds, into all of it.
+    ///
+    /// # Errors
+    ///
+    /// As [`read_exact_at`](Self::read_exact_at).
+    pub async fn read_exact_fixed_at<B: FixedBuf>(&self, mut buf: B, offset: u64) -> BufResult<(), B> {
+        let want = buf.filled();
+        let mut done = 0;
+        while done < want {
+            let at = offset.saturating_add(done as u64);
+            let (read, rest) = self.read_fixed_at(buf.slice(done..want), at).await;
+            buf = rest.into_inner();
+            if let Next::Stop(error) = part(read, &mut done, io::ErrorKind::UnexpectedEof) {
+                return (Err(error), buf);
+            }
+        }
+        (Ok(()), buf)
+    }
+
     /// As [`read_fixed_at`](Self::read_fixed_at), in a way that this one read goes.
     ///
     /// # Errors

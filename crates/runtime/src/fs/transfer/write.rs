@@ -142,6 +142,24 @@ impl File {
         self.write_fixed_at_with(buf, offset, RwFlags::NONE).await
     }
 
+    /// Writes the whole of a registered buffer.
+    ///
+    /// # Errors
+    ///
+    /// As [`write_all_at`](Self::write_all_at).
+    pub async fn write_all_fixed_at<B: FixedBuf>(&self, mut buf: B, offset: u64) -> BufResult<(), B> {
+        let mut done = 0;
+        while done < buf.filled() {
+            let at = offset.saturating_add(done as u64);
+            let (written, rest) = self.write_fixed_at(buf.slice(done..), at).await;
+            buf = rest.into_inner();
+            if let Next::Stop(error) = part(written, &mut done, io::ErrorKind::WriteZero) {
+                return (Err(error), buf);
+            }
+        }
+        (Ok(()), buf)
+    }
+
     /// As [`write_fixed_at`](Self::write_fixed_at), in a way that this one write goes.
     ///
     /// # Errors
