@@ -262,6 +262,11 @@ impl Context {
         self.place.get().map_or_else(|| self.handle(), |place| place.handles[index].clone())
     }
 
+    #[cfg(test)]
+    pub(crate) const fn inbox(&self) -> &Arc<Inbox> {
+        &self.inbox
+    }
+
     /// Queues a message to another executor, if that can be called so. Whether it will be handed over.
     fn message(&self, inbox: &Arc<Inbox>) -> bool {
         self.place.get().is_some_and(|place| place.peers.call(&self.driver, inbox))

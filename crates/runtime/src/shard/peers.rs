@@ -103,3 +103,7 @@ fn add(known: &mut Vec<Peer>, inbox: &Arc<Inbox>, kind: BackendKind) -> usize {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "peers_tests.rs"]
+mod tests;

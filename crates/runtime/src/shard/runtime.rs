@@ -47,6 +47,11 @@ impl Runtime {
         self.context.handle()
     }
 
+    #[cfg(test)]
+    pub(super) const fn context(&self) -> &Rc<Context> {
+        &self.context
+    }
+
     /// As [`Builder::run`].
     ///
     /// # Errors

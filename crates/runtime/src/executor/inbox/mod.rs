@@ -67,7 +67,7 @@ impl Inbox {
     }
 
     /// Says where messages from other rings go.
-    pub(super) fn publish(&self, address: Address) {
+    pub(crate) fn publish(&self, address: Address) {
         *self.address() = Some(address);
     }
 
