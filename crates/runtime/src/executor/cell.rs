@@ -8,10 +8,7 @@
 //!   [`JoinHandle`](crate::JoinHandle), which cannot leave the thread, once it is [`Stage::Ended`].
 //! - **An ended task without a handle has no body**, so that whichever thread lets go last frees memory and nothing of
 //!   the user's that is bound to a thread.
-//! - **References are counted on two counters.** As long as the task lives, those that come and go on its own thread are
-//!   counted in a plain number, the others in an atomic one, in which the living task itself counts as [`LIVING`].
-//!   Neither is the truth alone, and either may pass below where it began; their sum is, and the atomic one cannot
-//!   reach zero. When the task ends, its thread adds both up, and from there on everybody counts in the atomic one.
+//! - **It is freed once**, by the last of those who refer to it, and not before it has ended (`count/`).
 #![allow(unsafe_code, reason = "counts references, and calls by a table what has lost its type")]
 
 use std::cell::{Cell, UnsafeCell};
@@ -20,15 +17,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::ptr::NonNull;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, RawWaker, RawWakerVTable, Waker};
 
+use super::count::{Elsewhere, Here};
 use super::current;
 use super::inbox::{Inbox, Left};
 use crate::task::{Id, JoinError, Origin};
-
-/// What a task that has not ended counts for in the atomic counter: more than there can be references.
-const LIVING: u64 = 1 << 62;
 
 /// What becomes of a task, step by step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,7 +45,7 @@ pub(super) struct Header {
 
 /// What any thread may look at.
 pub(super) struct Shared {
-    references: AtomicU64,
+    references: Elsewhere,
     /// The executor that runs it, and how to reach it.
     pub(super) executor: u64,
     pub(super) inbox: Arc<Inbox>,
@@ -63,8 +58,7 @@ pub(super) struct Shared {
 
 /// What the thread of the executor alone may touch.
 pub(super) struct Own {
-    /// References on this thread, as long as the task lives. See the head of this file.
-    references: Cell<i64>,
+    references: Here,
     pub(super) stage: Cell<Stage>,
     /// In the queue of tasks to be polled.
     pub(super) queued: Cell<bool>,
@@ -130,7 +124,7 @@ impl TaskRef {
         F::Output: 'static,
     {
         let shared = Shared {
-            references: AtomicU64::new(LIVING),
+            references: Elsewhere::new(),
             executor,
             inbox,
             left: Left::new(),
@@ -138,7 +132,7 @@ impl TaskRef {
             id,
         };
         let own = Own {
-            references: Cell::new(1),
+            references: Here::new(),
             stage: Cell::new(Stage::Idle),
             queued: Cell::new(false),
             doomed: Cell::new(false),
@@ -239,14 +233,11 @@ impl TaskRef {
         let own = self.own();
         own.stage.set(Stage::Ended);
         let waiter = own.waiter.take();
-        let here = own.references.replace(0);
         self.shared().ended.store(true, Ordering::Release);
         if !own.handle.get() {
             self.forget_output();
         }
-        // One reference is in the caller's hands, so this does not come to zero. With release: what this thread did to the task
-        // comes before its memory is freed by another.
-        self.shared().references.fetch_add(here.cast_unsigned().wrapping_sub(LIVING), Ordering::AcqRel);
+        self.shared().references.settle(&own.references);
         waiter
     }
 
@@ -308,11 +299,9 @@ impl TaskRef {
 impl Clone for TaskRef {
     fn clone(&self) -> Self {
         if self.is_here() && !self.has_ended() {
-            let here = &self.header().own.references;
-            here.set(here.get() + 1);
+            self.header().own.references.add();
         } else {
-            // Relaxed: whoever clones has a reference, so nothing is freed meanwhile.
-            self.shared().references.fetch_add(1, Ordering::Relaxed);
+            self.shared().references.add();
         }
         Self(self.0)
     }
@@ -321,14 +310,10 @@ impl Clone for TaskRef {
 impl Drop for TaskRef {
     fn drop(&mut self) {
         if self.is_here() && !self.has_ended() {
-            let here = &self.header().own.references;
-            here.set(here.get() - 1);
-            return;
+            return self.header().own.references.remove();
         }
-        // Release, and acquire by the last: whatever any thread did with the task comes before it is freed.
-        if self.shared().references.fetch_sub(1, Ordering::Release) == 1 {
-            fence(Ordering::Acquire);
-            // SAFETY: the count came to zero, which it does only after the task has ended (`LIVING`), and once.
+        if self.shared().references.remove() {
+            // SAFETY: it was the last, which comes only after the task has ended, and once (`count/references.rs`).
             unsafe { (self.header().table.free)(self.0) };
         }
     }

@@ -5,6 +5,7 @@
 //! operations, and everything in it stays on its thread but the inbox.
 
 pub(crate) mod cell;
+mod count;
 pub(crate) mod current;
 pub(crate) mod inbox;
 mod list;

@@ -98,14 +98,19 @@ impl<T> Future for JoinHandle<T> {
     /// If it is polled after it has yielded.
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let output = match &mut self.waits_for {
-            WaitsFor::Task(task) if !task.has_ended() => {
-                // SAFETY: this handle cannot leave the thread of its task (`thread_bound`).
-                unsafe { task.wait(cx.waker()) };
-                return Poll::Pending;
+            WaitsFor::Task(task) => {
+                if !task.has_ended() {
+                    // SAFETY: this handle cannot leave the thread of its task (`thread_bound`).
+                    unsafe { task.wait(cx.waker()) };
+                    // Cloning a waker is somebody else's code, which may have aborted the task.
+                    if !task.has_ended() {
+                        return Poll::Pending;
+                    }
+                }
+                // SAFETY: the output is a `T` (`of_task`), the task has ended, this handle is its only one and cannot
+                // leave its thread.
+                unsafe { task.take::<T>() }
             }
-            // SAFETY: the output is a `T` (`of_task`), the task has ended, this handle is its only one and cannot leave
-            // its thread.
-            WaitsFor::Task(task) => unsafe { task.take::<T>() },
             WaitsFor::Blocking(outcome) => return outcome.poll(cx),
             WaitsFor::Nothing(error) => error.take().map(Err),
         };
