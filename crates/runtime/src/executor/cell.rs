@@ -11,6 +11,7 @@
 //! - **It is freed once**, by the last of those who refer to it, and not before it has ended (`count/`).
 #![allow(unsafe_code, reason = "counts references, and calls by a table what has lost its type")]
 
+use std::any::Any;
 use std::cell::{Cell, UnsafeCell};
 use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -290,8 +291,7 @@ impl TaskRef {
         let forget = AssertUnwindSafe(|| unsafe { (self.header().table.forget)(self.0) });
         if let Err(payload) = catch_unwind(forget) {
             tracing::warn!("the destructor of an output that nobody waited for panicked");
-            // What a panic carries may panic in turn when it is dropped.
-            std::mem::forget(payload);
+            swallow(payload);
         }
     }
 }
@@ -426,9 +426,7 @@ where
         // SAFETY: the place is that of a borrow, and holds nothing any more.
         unsafe { place.write(Body::Output(output)) };
         // A second panic has nobody to go to.
-        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(unwanted))) {
-            std::mem::forget(payload);
-        }
+        catch_unwind(AssertUnwindSafe(|| drop(unwanted))).unwrap_or_else(swallow);
     }
 
     /// # Safety
@@ -459,6 +457,11 @@ where
         // SAFETY: it was made of a box of this type, and is freed once.
         drop(unsafe { Box::from_raw(task.cast::<Self>().as_ptr()) });
     }
+}
+
+/// Drops what a panic carried that has nobody to go to. That may panic in turn; what that carries is lost.
+pub(super) fn swallow(payload: Box<dyn Any + Send>) {
+    catch_unwind(AssertUnwindSafe(|| drop(payload))).unwrap_or_else(std::mem::forget);
 }
 
 /// The functions of a waker, whose data is a counted reference.

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
-use super::cell::TaskRef;
+use super::cell::{TaskRef, swallow};
 use super::current::{self, Installed};
 use super::{Context, inbox};
 use crate::driver::Wait;
@@ -71,7 +71,7 @@ impl Context {
             // It spawns a task, in which the user's code runs; what may panic here is the destructor of work that is refused.
             if let Err(payload) = catch_unwind(AssertUnwindSafe(|| letter(self))) {
                 tracing::warn!("the destructor of work that was refused panicked");
-                std::mem::forget(payload);
+                swallow(payload);
             }
         }
         self.letters.set(letters);
@@ -147,7 +147,7 @@ impl Context {
         while let Some(task) = self.living.first() {
             // What wakers do that were not ours to make must not keep the ring from its teardown.
             let aborted = catch_unwind(AssertUnwindSafe(|| self.abort(&task)));
-            aborted.unwrap_or_else(std::mem::forget);
+            aborted.unwrap_or_else(swallow);
             assert!(task.has_ended(), "no task is polled while a run ends");
         }
         while let Some(task) = self.ready.pop() {
