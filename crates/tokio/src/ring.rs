@@ -10,7 +10,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, Waker};
 
 use annulus::owned::{Key, Operation, OwnedRing, Refused, Ticket};
 use annulus::{BackendKind, IoUring};
@@ -159,11 +159,9 @@ impl Ring {
         wake(finished);
     }
 
-    /// Takes completions out, for the listener.
-    fn attend(&self, listener: &Waker) {
-        let listener = listener.clone();
+    /// Submits what is owed and takes completions out, for the listener.
+    fn attend(&self) {
         let mut state = self.lock();
-        let replaced = state.listener.replace(listener);
         state.submit();
         let mut finished = state.finished();
         while state.is_engine && state.is_readable() {
@@ -174,8 +172,18 @@ impl Ring {
             finished.append(&mut state.finished());
         }
         drop(state);
-        drop(replaced);
         wake(finished);
+    }
+
+    /// Remembers whom to wake when something is owed. Whether something is.
+    fn listener(&self, waker: &Waker) -> bool {
+        let waker = waker.clone();
+        let mut state = self.lock();
+        let replaced = state.listener.replace(waker);
+        let owing = state.owing;
+        drop(state);
+        drop(replaced);
+        owing
     }
 
     /// The listener is gone, with its runtime. Whoever still waits is polled by another one and sees to a new
@@ -248,20 +256,22 @@ impl Future for Listener {
 
     /// Ends when the runtime does.
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let owing = self.ring.listener(cx.waker());
         loop {
-            let owing = self.ring.lock().owing;
-            let Ok(mut guard) = (match self.descriptor.poll_read_ready(cx) {
-                Poll::Pending if owing => {
-                    self.ring.attend(cx.waker());
+            match self.descriptor.poll_read_ready(cx) {
+                Poll::Ready(Ok(mut guard)) => {
+                    // Before completions are taken: what comes afterwards makes it ready again.
+                    guard.clear_ready();
+                    self.ring.attend();
+                }
+                Poll::Ready(Err(_ending)) => return Poll::Ready(()),
+                Poll::Pending => {
+                    if owing {
+                        self.ring.attend();
+                    }
                     return Poll::Pending;
                 }
-                polled => ready!(polled),
-            }) else {
-                return Poll::Ready(());
-            };
-            // Before completions are taken: what comes afterwards makes it ready again.
-            guard.clear_ready();
-            self.ring.attend(cx.waker());
+            }
         }
     }
 }
