@@ -1,4 +1,4 @@
-//! Atomic writes: wherever they end, the file is the old one or the new one, and nothing else is left.
+//! Work in several steps, atomic writes above all: wherever it ends, a file is the old one or the new one, and nothing else is left.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test; one that is skipped says so")]
 
 mod common;
@@ -150,6 +150,73 @@ fn a_write_that_is_dropped_anywhere_leaves_the_old_file_or_the_new_one() {
         })
         .unwrap();
         assert_eq!(names(folder.path()), ["there"]);
+    });
+}
+
+/// Everything of the module that takes several steps, one after the other, in a folder that is empty before and after.
+async fn everything(folder: &Path) -> std::io::Result<()> {
+    let at = |name: &str| folder.join(name);
+    fs::create_dir_all(at("a/b/c")).await?;
+    fs::write(at("a/file"), vec![1; 5_000]).await.0?;
+    let dir = Dir::open(at("a")).await?;
+    dir.copy("file", &dir, "copy").await?;
+    fs::copy("/proc/self/status", at("a/b/status")).await?;
+    fs::read(at("a/copy")).await?;
+    for entry in dir.read_dir().await?.collect().await? {
+        entry.metadata().await?;
+    }
+    let file = dir.open_file("copy").await?;
+    file.list_xattrs().await?;
+    file.set_permissions(PermissionsExt::from_mode(0o600)).await?;
+    file.lock().await?;
+    let clone = file.clone();
+    clone.cursor().seek(std::io::SeekFrom::End(0)).await?;
+    AtomicFile::create_in(&dir, "b/new").await?.commit().await?;
+    fs::canonicalize(at("a/b/new")).await?;
+    dir.write_atomic("b/new", "newer").await.0?;
+    file.close().await?;
+    drop(clone);
+    fs::remove_dir_all(at("a")).await
+}
+
+#[test]
+fn nothing_that_takes_several_steps_leaves_a_descriptor_wherever_it_is_dropped() {
+    alone("nothing_that_takes_several_steps_leaves_a_descriptor_wherever_it_is_dropped", || {
+        let folder = on_disk();
+        let outside = descriptors();
+        run(async {
+            // What the engine and the helper threads open when they are first needed stays.
+            everything(folder.path()).await.unwrap();
+            settled().await;
+            let inside = descriptors();
+            for turns in 0..3 {
+                for polls in 0.. {
+                    let all = async { everything(folder.path()).await.unwrap() };
+                    let ready = leave(all, polls, turns).await;
+                    settled().await;
+                    // A helper thread closes what it had by and by.
+                    for _ in 0..20_000 {
+                        if descriptors() <= inside {
+                            break;
+                        }
+                        sleep(Duration::from_millis(1)).await;
+                    }
+                    assert!(
+                        descriptors() <= inside,
+                        "{} instead of {inside} after {polls} polls",
+                        descriptors()
+                    );
+                    let _ = fs::remove_dir_all(folder.path().join("a")).await;
+                    if ready {
+                        break;
+                    }
+                }
+            }
+            assert_eq!(names(folder.path()), [] as [&str; 0]);
+            assert_eq!(counters().stale, 0);
+        })
+        .unwrap();
+        assert_eq!(descriptors(), outside);
     });
 }
 
