@@ -148,7 +148,7 @@ pub(super) fn compio(job: Job<'_>, direct: bool) -> Result<Sample, Fault> {
         let readers: Vec<_> = (0..depth).map(read).collect();
         let sample = lanes.measure(compio::time::sleep).await;
         for reader in readers {
-            reader.await.map_err(|error| io::Error::other(error.to_string()))??;
+            reader.await.map_err(|_panic| io::Error::other("a task that reads panicked"))??;
         }
         Ok(sample)
     });

@@ -17,7 +17,7 @@ const PLACES: u32 = 16;
 const ENTRY: usize = 16;
 
 thread_local! {
-    static TABLE: RefCell<[Weak<Ring>; PLACES as usize]> = const { RefCell::new([const { Weak::new() }; _]) };
+    static TABLE: RefCell<[Weak<Ring>; PLACES as usize]> = const { RefCell::new([const { Weak::new() }; PLACES as usize]) };
 }
 
 /// The ring in a place of the calling thread.
