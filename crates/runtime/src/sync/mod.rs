@@ -16,7 +16,7 @@
 //! | wait for each other | [`Barrier`] |
 //! | end in order | [`Shutdown`] |
 //!
-//! Each of these takes part in the budget of a poll ([`coop`](crate::coop)).
+//! Each of these takes part in the budget of a poll ([`coop`]).
 //!
 //! # Dropping a future
 //!
