@@ -8,7 +8,7 @@ use std::net::Shutdown;
 use std::time::Duration;
 
 use annulus_rt::buf::IoBuf;
-use annulus_rt::net::{TcpListener, TcpStream};
+use annulus_rt::net::{ListenOptions, TcpListener, TcpStream};
 use annulus_rt::time::{sleep, timeout};
 use annulus_rt::{Builder, Either, run, select, spawn};
 use common::{pair, silent_port};
@@ -311,6 +311,98 @@ fn more_connections_than_may_wait_are_accepted_one_by_one() {
             let taken = incoming.next().await.unwrap();
             assert_eq!(taken.peer_addr().unwrap(), client.local_addr().unwrap());
         }
+    })
+    .unwrap();
+}
+
+#[test]
+fn a_half_that_is_closed_leaves_the_other_open_and_sending_into_it_is_an_error_and_no_signal() {
+    common::alone(
+        "a_half_that_is_closed_leaves_the_other_open_and_sending_into_it_is_an_error_and_no_signal",
+        || {
+            // Programs in Rust ignore it from the start; this one looks whether it comes.
+            let pipe_signal = signal_hook::consts::SIGPIPE;
+            let seen = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+            signal_hook::flag::register(pipe_signal, seen.clone()).unwrap();
+            run(async {
+                let (near, far) = pair().await;
+                near.shutdown(Shutdown::Write).await.unwrap();
+                assert_eq!(far.recv(vec![0; 4]).await.0.unwrap(), 0);
+                far.send_all("still").await.0.unwrap();
+                assert_eq!(near.recv(vec![0; 8]).await.0.unwrap(), 5);
+                for error in [
+                    near.send("x").await.0.unwrap_err(),
+                    near.send_all("x").await.0.unwrap_err(),
+                    near.send_all_vectored(vec!["x", "y"]).await.0.unwrap_err(),
+                    near.send_zc("x").await.0.unwrap_err(),
+                ] {
+                    assert_eq!(error.raw_os_error(), Some(libc::EPIPE));
+                }
+            })
+            .unwrap();
+            assert!(!seen.load(std::sync::atomic::Ordering::SeqCst));
+        },
+    );
+}
+
+#[test]
+fn vectored_receives_and_looks_ahead_see_what_dropped_receives_had_taken() {
+    run(async {
+        let (near, far) = pair().await;
+        let mut dropped = 0;
+        while dropped < 5 {
+            // What of it was taken, and what was not, nobody can tell.
+            let bufs = vec![Vec::with_capacity(2), Vec::with_capacity(2)];
+            if let Either::Right(()) = select(far.recv_vectored(bufs), annulus_rt::yield_now()).await {
+                dropped += 1;
+            }
+        }
+        near.send_all("abcdefgh").await.0.unwrap();
+        near.shutdown(Shutdown::Write).await.unwrap();
+        let (peeked, buf) = far.peek(Vec::with_capacity(1)).await;
+        assert_eq!((peeked.unwrap(), &buf[..]), (1, &b"a"[..]));
+        let mut all = Vec::new();
+        loop {
+            let bufs = vec![vec![9; 2], Vec::with_capacity(1), Vec::new()];
+            let (received, bufs) = far.recv_vectored(bufs).await;
+            let n = received.unwrap();
+            assert_eq!(bufs.iter().map(Vec::len).sum::<usize>(), n, "{bufs:?}");
+            all.extend(bufs.concat());
+            if n == 0 {
+                break;
+            }
+        }
+        assert_eq!(all, b"abcdefgh");
+    })
+    .unwrap();
+}
+
+#[test]
+fn a_backlog_that_is_full_makes_clients_wait_and_loses_none() {
+    run(async {
+        let listener = ListenOptions::new().backlog(1).bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let address = listener.local_addr().unwrap();
+        let clients: Vec<_> = (0..6_u8)
+            .map(|seed| {
+                spawn(async move {
+                    let client = TcpStream::connect(address).await.unwrap();
+                    client.send_all([seed]).await.0.unwrap();
+                    assert_eq!(client.recv(vec![0; 4]).await.0.unwrap(), 0);
+                })
+            })
+            .collect();
+        let mut seen = Vec::new();
+        for _ in 0..6 {
+            let taken = listener.accept().await.unwrap();
+            let (received, buf) = taken.recv([0; 1]).await;
+            assert_eq!(received.unwrap(), 1);
+            seen.extend(buf);
+        }
+        for client in clients {
+            client.await.unwrap();
+        }
+        seen.sort_unstable();
+        assert_eq!(seen, [0, 1, 2, 3, 4, 5]);
     })
     .unwrap();
 }
