@@ -44,7 +44,7 @@ pub struct Builder {
     pub(crate) tasks: usize,
     pub(crate) turn_budget: usize,
     pub(crate) inbox: usize,
-    pub(crate) ring_messages: bool,
+    pub(crate) ring_messages: Option<bool>,
     pub(crate) buffers: u16,
     pub(crate) buffer_size: u32,
     pub(crate) registered_buffers: u16,
@@ -75,7 +75,7 @@ impl Builder {
             tasks: 65_536,
             turn_budget: 256,
             inbox: 4_096,
-            ring_messages: true,
+            ring_messages: None,
             buffers: 256,
             buffer_size: 16 * 1024,
             registered_buffers: 64,
@@ -141,10 +141,11 @@ impl Builder {
         self
     }
 
-    /// Whether shards call each other through their rings (`MSG_RING`), where both rings can, or by eventfd. Default `true`.
+    /// Whether shards call each other through their rings (`MSG_RING`), where both rings can, or by eventfd. Default: through
+    /// rings of the kernel, and by eventfd with the engine, which were the quicker ways (`benches/shards.rs`).
     #[must_use]
     pub const fn ring_messages(mut self, messages: bool) -> Self {
-        self.ring_messages = messages;
+        self.ring_messages = Some(messages);
         self
     }
 

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::mpsc;
 use std::thread;
 
+use annulus::BackendKind;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 use crate::blocking::Pool;
@@ -160,7 +161,8 @@ impl Start {
                 return None;
             }
         };
-        let messages = self.several && builder.ring_messages;
+        let is_kernel = context.driver.with_ring(|ring| ring.chosen().kind() == BackendKind::Kernel);
+        let messages = self.several && builder.ring_messages.or(is_kernel) == Some(true);
         if messages {
             context.publish();
         }

@@ -7,8 +7,8 @@
 //! The bytes go through memory, into an inbox with a bound ([`Builder::inbox`](crate::Builder::inbox)). If the
 //! other shard sleeps, it is called: by a completion that this shard's ring posts on the other's (`MSG_RING`, since
 //! Linux 5.18), handed over with the next call of this ring together with everything else that was queued, so that
-//! waking any number of shards costs one system call; or by an eventfd, where rings cannot do that, and for threads
-//! that have none.
+//! waking any number of shards costs one system call; or by an eventfd, where rings cannot do that or are no quicker
+//! ([`Builder::ring_messages`](crate::Builder::ring_messages)), and for threads that have none.
 //!
 //! # Examples
 //!
