@@ -9,7 +9,17 @@ use std::time::Duration;
 use crate::time::clock;
 
 /// What an executor has done so far, and has at this moment; see [`counters`](crate::counters). Plain data, which may be sent to
-/// another thread.
+/// another thread: those of another shard are asked for there.
+///
+/// ```
+/// use annulus_rt::{Shards, counters, shard};
+///
+/// Shards::new(2).run(|own| async move {
+///     let other = shard::spawn_on(1 - own, || async { counters() });
+///     println!("{own}: {:?}, beside {:?}", counters(), other.await);
+/// })?;
+/// # Ok::<(), annulus_rt::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Counters {

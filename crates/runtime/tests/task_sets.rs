@@ -307,6 +307,37 @@ fn the_budget_of_a_poll_is_a_hundred_and_twenty_eight_and_can_be_lifted() {
 }
 
 #[test]
+fn a_timeout_ends_a_future_that_uses_up_every_budget() {
+    run(async {
+        let endless = async {
+            loop {
+                coop::consume_budget().await;
+            }
+        };
+        let ended: Result<(), _> = timeout(Duration::from_millis(5), endless).await;
+        assert!(ended.is_err());
+
+        // Ticks that were missed come one after the other, and let others run meanwhile.
+        let mut ticks = annulus_rt::time::interval(Duration::from_micros(1));
+        let others = Rc::new(Cell::new(0));
+        let turns = others.clone();
+        sleep(Duration::from_millis(5)).await;
+        let other = spawn(async move {
+            loop {
+                turns.set(turns.get() + 1);
+                yield_now().await;
+            }
+        });
+        for _ in 0..2_000 {
+            ticks.tick().await;
+        }
+        assert!(others.get() >= 10, "{}", others.get());
+        other.abort();
+    })
+    .unwrap();
+}
+
+#[test]
 fn all_of_this_holds_on_the_engine_too() {
     common::again_on_the_engine("all_of_this_holds_on_the_engine_too");
 }

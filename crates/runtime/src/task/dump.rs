@@ -48,7 +48,8 @@ pub enum TaskState {
     Waiting,
 }
 
-/// Looks at every task of this thread's executor.
+/// Looks at every task of this thread's executor. Those of another shard are looked at there
+/// ([`shard::spawn_on`](crate::shard::spawn_on)), and sent back.
 ///
 /// # Examples
 ///

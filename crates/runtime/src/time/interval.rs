@@ -6,6 +6,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use super::{Sleep, clock, sleep_until};
+use crate::coop;
 
 /// What becomes of ticks that were due while nobody waited for them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -97,7 +98,8 @@ impl Interval {
 
     /// As [`tick`](Self::tick), for futures that are written by hand.
     pub fn poll_tick(&mut self, cx: &mut Context<'_>) -> Poll<Instant> {
-        if Pin::new(&mut self.next).poll(cx).is_pending() {
+        // Within the budget of the task: many ticks may have been missed.
+        if coop::limit(cx, |cx| Pin::new(&mut self.next).poll(cx)).is_pending() {
             return Poll::Pending;
         }
         let due = self.next.deadline();
