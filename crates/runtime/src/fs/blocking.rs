@@ -52,3 +52,43 @@ impl Stop {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::{Receiver, channel};
+    use std::task::Poll;
+    use std::time::Duration;
+
+    use super::in_steps;
+    use crate::yield_now;
+
+    /// Longer than a loaded machine takes.
+    const PATIENCE: Duration = Duration::from_secs(20);
+
+    #[test]
+    fn work_in_steps_hears_that_its_future_was_dropped() {
+        let (began, begun) = channel();
+        let (heard, told): (_, Receiver<Option<i32>>) = channel();
+        let (release, wait) = channel::<()>();
+        crate::run(async {
+            let mut work = Box::pin(in_steps(move |stop| {
+                stop.check()?;
+                began.send(()).expect("the test waits for it");
+                // Until the future is gone.
+                let _ = wait.recv_timeout(PATIENCE);
+                let errno = stop.check().err().and_then(|error| error.raw_os_error());
+                heard.send(errno).expect("the test waits for it");
+                Ok(())
+            }));
+            let first = std::future::poll_fn(|cx| Poll::Ready(work.as_mut().poll(cx).is_ready())).await;
+            assert!(!first);
+            while begun.try_recv().is_err() {
+                yield_now().await;
+            }
+            drop(work);
+            release.send(()).expect("the work waits for it");
+            assert_eq!(told.recv_timeout(PATIENCE), Ok(Some(libc::ECANCELED)));
+        })
+        .expect("a runtime");
+    }
+}
