@@ -286,7 +286,8 @@ fn children_that_are_dropped_leave_no_zombie_and_no_descriptor() {
                 command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(kill);
                 let mut child = command.spawn().await.unwrap();
                 if round % 3 == 0 {
-                    assert!(timeout(Duration::from_millis(1), child.wait()).await.is_err());
+                    let waited = timeout(Duration::from_millis(1), child.wait()).await;
+                    assert!(waited.is_err() || !kill, "it sleeps for long");
                 }
                 drop(child);
             }
