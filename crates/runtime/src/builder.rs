@@ -216,9 +216,12 @@ impl Builder {
     /// The set-up flags of the ring that are asked for; those that this kernel lacks are left out.
     /// Default: `SINGLE_ISSUER`, `DEFER_TASKRUN`, `COOP_TASKRUN`, `TASKRUN_FLAG`, `SUBMIT_ALL`, `NO_SQARRAY`. A ring
     /// of a single issuer is called through a registered index of its thread where there is one.
+    ///
+    /// `IOPOLL` is left out on every kernel: such a ring takes nothing but reads and writes around the page cache, spins while
+    /// they are under way, and never hears of a socket, an eventfd or a timer.
     #[must_use]
     pub const fn setup_flags(mut self, flags: SetupFlags) -> Self {
-        self.flags = flags;
+        self.flags = flags.difference(SetupFlags::IOPOLL.union(SetupFlags::HYBRID_IOPOLL));
         self
     }
 

@@ -184,12 +184,13 @@ fn a_read_from_a_disk_is_not_stopped_and_gives_its_data() {
                 async move { (start, file.read_at(buf.slice(start..start + SIZE), 0).await) }
             });
             yield_now().await;
-            for answer in canceller.cancel().await {
-                assert_ne!(answer.outcome(), CancelOutcome::Cancelled, "a read from a disk goes on");
-            }
+            let answers = canceller.cancel().await;
+            // One that waits for a worker still can be stopped (before Linux 6.0); one that the disk has goes on.
+            let stopped = answers.iter().any(|answer| answer.outcome() == CancelOutcome::Cancelled);
             let (start, (result, part)) = task.await.unwrap();
             match result {
                 Ok(n) => {
+                    assert!(!stopped);
                     assert_eq!(n, SIZE);
                     assert!(part.into_inner()[start..start + SIZE].iter().all(|byte| *byte == 0x11));
                 }

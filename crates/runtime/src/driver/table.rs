@@ -205,6 +205,8 @@ pub(crate) struct Table {
     extra: usize,
     /// Operations that are not over.
     unfinished: usize,
+    /// Operations that nobody waits for and whose memory is kept.
+    parked: usize,
     /// What the main ring cannot do.
     limits: Limits,
 }
@@ -214,7 +216,16 @@ impl Table {
     pub(crate) fn new(bound: usize, limits: Limits) -> Self {
         let secret = RandomState::new().hash_one(0);
         let bound = bound.min(MOST);
-        Self { secret, slots: Vec::new(), free: Vec::new(), bound, extra: 0, unfinished: 0, limits }
+        Self {
+            secret,
+            slots: Vec::new(),
+            free: Vec::new(),
+            bound,
+            extra: 0,
+            unfinished: 0,
+            parked: 0,
+            limits,
+        }
     }
 
     /// A key as it travels in `user_data`.
@@ -326,6 +337,7 @@ impl Table {
             Owner::Future(_) => unreachable!("it was looked at just now"),
             Owner::Leftover(leftover) => Delivered::Late(leftover, key),
             Owner::Close(fd) => {
+                live.owner = Owner::Nobody;
                 self.free(key);
                 // close(2) itself says none of these: it was cancelled, or the ring does not close.
                 let undone = [-libc::ECANCELED, -libc::EACCES, -libc::EINVAL].contains(&completion.result);
@@ -414,6 +426,7 @@ impl Table {
         let finished = live.finished;
         let owner = std::mem::replace(&mut live.owner, Owner::Told);
         let waker = if let Owner::Future(waker) = owner { waker } else { None };
+        self.parked += 1;
         if finished {
             self.free(key);
         }
@@ -442,9 +455,8 @@ impl Table {
     }
 
     /// How many operations have lost their future, and are kept until their last completion.
-    pub(crate) fn parked(&self) -> usize {
-        let live = self.slots.iter().filter_map(|slot| slot.live.as_ref());
-        live.filter(|live| matches!(live.owner, Owner::Leftover(_) | Owner::Told)).count()
+    pub(crate) const fn parked(&self) -> usize {
+        self.parked
     }
 
     /// How many operations are not over: their last completion has not come.
@@ -505,8 +517,10 @@ impl Table {
     #[inline]
     fn free(&mut self, key: Key) {
         let slot = &mut self.slots[key.index as usize];
-        let live = slot.live.take();
-        self.extra -= usize::from(live.is_some_and(|live| live.opcode == annulus::opcode::AsyncCancel::CODE));
+        if let Some(live) = slot.live.take() {
+            self.extra -= usize::from(live.opcode == annulus::opcode::AsyncCancel::CODE);
+            self.parked -= usize::from(matches!(live.owner, Owner::Told | Owner::Leftover(_)));
+        }
         slot.generation = slot.generation.wrapping_add(1);
         self.free.push(key.index);
     }
