@@ -18,11 +18,10 @@ use crate::{Builder, counters, executor};
 const LONG: Duration = Duration::from_secs(30);
 
 /// An executor that sends messages to a runtime of another thread, whose address is `wrong`. How many messages it sent for
-/// `rounds` questions, all of which were answered.
-fn ask_by(wrong: impl FnOnce(BackendKind) -> Address, rounds: u64) -> u64 {
-    let builder = Builder::new();
-    let target = builder.build().unwrap();
-    let kind = target.context().driver.message_kind().expect("MSG_RING is there");
+/// `rounds` questions, all of which were answered. `None` where there are no messages.
+fn ask_by(wrong: impl FnOnce(BackendKind) -> Address, rounds: u64) -> Option<u64> {
+    let target = Builder::new().build().unwrap();
+    let kind = target.context().driver.message_kind()?;
     target.context().inbox().publish(wrong(kind));
     let (handle, (stop, stopped)) = (target.handle(), channel::<()>(1));
     // A runtime stays on its thread: the one that asks is the other.
@@ -48,7 +47,7 @@ fn ask_by(wrong: impl FnOnce(BackendKind) -> Address, rounds: u64) -> u64 {
             sent.unwrap()
         });
         target.run(async { stopped.recv().await }).unwrap();
-        asking.join().unwrap()
+        Some(asking.join().unwrap())
     })
 }
 
@@ -59,11 +58,18 @@ fn to(file: OwnedFd, kind: BackendKind) -> Address {
 #[test]
 fn a_message_to_what_is_no_ring_is_made_up_for() {
     let sent = ask_by(|kind| to(File::open("/dev/null").unwrap().into(), kind), 50);
+    let Some(sent) = sent else { return skip() };
     assert!(sent > 0, "it tried");
 }
 
 #[test]
 fn a_ring_of_another_kind_is_sent_nothing() {
     let sent = ask_by(|_| to(File::open("/dev/null").unwrap().into(), BackendKind::Custom), 50);
+    let Some(sent) = sent else { return skip() };
     assert_eq!(sent, 0);
+}
+
+#[expect(clippy::print_stdout, reason = "what is left out is said")]
+fn skip() {
+    println!("SKIP: no MSG_RING (Linux 5.18)");
 }
