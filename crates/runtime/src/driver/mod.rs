@@ -344,6 +344,7 @@ impl Driver {
             Delivered::Undelivered(number, errno) => {
                 self.inner.borrow_mut().undelivered.push((number, errno));
             }
+            Delivered::CancelAgain(key) => self.cancel(key),
             Delivered::Side => {
                 if let Some(side) = &mut self.inner.borrow_mut().side {
                     side.polled(completion.result);
@@ -437,7 +438,8 @@ impl Inner {
     fn cancel(&mut self, key: Key) {
         let place = self.table.place_of(key);
         let cancel = opcode::AsyncCancel::new(self.table.user_data(key)).build().flags(self.cancel_flags);
-        self.queue_ignored(place, cancel);
+        let user_data = self.table.user_data(key.cancellation());
+        self.queue(place, cancel.user_data(user_data));
     }
 
     fn enter(&mut self, mut wait: Wait) -> Result<(), Errno> {

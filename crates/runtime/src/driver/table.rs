@@ -13,8 +13,15 @@ use rustix::io::Errno;
 
 use super::side::Limits;
 
-/// How many operations a table can hold: half of the indices, as there may be a cancellation of each.
-const MOST: usize = (u32::MAX / 2) as usize;
+/// Indices with this bit are no places: [`u32::MAX`] is that of what belongs to no operation, and each of the others that of
+/// the cancellation of the operation which has the rest of it.
+const MARK: u32 = 1 << 31;
+
+/// How many operations a table can hold: half of the indices, as there may be a place for a cancellation of each.
+const MOST: usize = (MARK / 2 - 1) as usize;
+
+/// How often an operation is cancelled that goes on in spite of it.
+const TRIES: u8 = 8;
 
 /// What one completion said: `cqe.res` and `cqe.flags`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,6 +83,11 @@ impl Key {
         Self { index: u32::MAX, generation: number }
     }
 
+    /// That of the cancellation of this operation.
+    pub(crate) const fn cancellation(self) -> Self {
+        Self { index: self.index | MARK, generation: self.generation }
+    }
+
     const fn to_bits(self) -> u64 {
         (self.generation as u64) << 32 | self.index as u64
     }
@@ -129,6 +141,8 @@ struct Live {
     finished: bool,
     /// Its cancellation was asked for.
     cancelled: bool,
+    /// How often it was cancelled again.
+    tries: u8,
     /// What kind of operation it is.
     opcode: u8,
     place: Place,
@@ -187,6 +201,8 @@ pub(crate) enum Delivered {
     Undelivered(u32, Errno),
     /// The side ring has completions, or cannot be polled.
     Side,
+    /// A cancellation did not reach its operation: cancel it once more.
+    CancelAgain(Key),
     /// Nothing: the future has not been polled, a close is done, or the completion means nothing.
     Nothing,
     /// No such operation (any more).
@@ -299,6 +315,7 @@ impl Table {
             throttled: false,
             finished: false,
             cancelled: false,
+            tries: 0,
             opcode,
             task: 0,
         };
@@ -307,7 +324,7 @@ impl Table {
             slot.live = Some(live);
             return Key { index, generation: slot.generation };
         }
-        let index = u32::try_from(self.slots.len()).expect("twice `MOST` is an index");
+        let index = u32::try_from(self.slots.len()).expect("twice `MOST` is an index without the mark");
         self.slots.push(Slot { generation: 0, live: Some(live) });
         Key { index, generation: 0 }
     }
@@ -316,8 +333,8 @@ impl Table {
     #[inline]
     pub(crate) fn deliver(&mut self, user_data: u64, completion: Completion) -> Delivered {
         let key = Key::from_bits(user_data ^ self.secret);
-        if key.index == u32::MAX {
-            return beside(key, completion);
+        if key.index & MARK != 0 {
+            return self.beside(key, completion);
         }
         let Some(live) = self.slots.get_mut(key.index as usize).and_then(|slot| slot.live(key)) else {
             return Delivered::Stale;
@@ -499,6 +516,33 @@ impl Table {
         live.collect()
     }
 
+    /// What a completion says that is not an operation's own.
+    fn beside(&mut self, key: Key, completion: Completion) -> Delivered {
+        if key == Key::SIDE {
+            return Delivered::Side;
+        }
+        let target = Key { index: key.index & !MARK, generation: key.generation };
+        let known = key.index == u32::MAX || (target.index as usize) < self.slots.len();
+        if !known {
+            return Delivered::Stale;
+        }
+        if completion.result >= 0 || key == Key::IGNORED || key == Key::CALL {
+            return Delivered::Nothing;
+        }
+        if key.index == u32::MAX {
+            return Delivered::Undelivered(key.generation, Errno::from_raw_os_error(-completion.result));
+        }
+        // Not found, or not to be stopped, and not over: it was on its way from one queue to another, as a read is that
+        // was woken for data which somebody else took. It would wait for more now.
+        match self.live(target) {
+            Some(live) if !live.finished && live.tries < TRIES => {
+                live.tries += 1;
+                Delivered::CancelAgain(target)
+            }
+            _ => Delivered::Nothing,
+        }
+    }
+
     /// A completion with what it says about its ring.
     fn judged(&mut self, place: Place, opcode: u8, completion: Completion) -> Completion {
         if place == Place::Again && completion.result != -libc::EACCES {
@@ -524,17 +568,6 @@ impl Table {
         slot.generation = slot.generation.wrapping_add(1);
         self.free.push(key.index);
     }
-}
-
-/// What a completion says that belongs to no operation.
-fn beside(key: Key, completion: Completion) -> Delivered {
-    if key == Key::SIDE {
-        return Delivered::Side;
-    }
-    if key == Key::IGNORED || key == Key::CALL || completion.result >= 0 {
-        return Delivered::Nothing;
-    }
-    Delivered::Undelivered(key.generation, Errno::from_raw_os_error(-completion.result))
 }
 
 /// Notes whom to wake. Returns who was to be woken before.

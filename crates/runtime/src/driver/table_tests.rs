@@ -72,6 +72,7 @@ fn deliver(table: &mut Table, key: Key, completion: Completion) -> &'static str 
         Delivered::CloseAgain(_) => "close again",
         Delivered::Undelivered(..) => "undelivered",
         Delivered::Side => "side",
+        Delivered::CancelAgain(_) => "cancel again",
         Delivered::Nothing => "nothing",
         Delivered::Stale => "stale",
     }
@@ -199,6 +200,22 @@ fn a_flow_that_piles_up_is_throttled_once_and_ends_without_an_error() {
     for expected in [Some(more(1)), Some(more(2)), Some(more(3)), None] {
         assert_eq!(poll_next(&mut table, key), Poll::Ready(expected));
     }
+}
+
+#[test]
+fn a_cancellation_that_missed_its_operation_is_repeated_and_not_for_ever() {
+    let mut table = Table::new(8, Limits::default());
+    let key = table.insert(0, Place::Main, None, 0).unwrap();
+    assert_eq!(deliver(&mut table, key.cancellation(), last(0)), "nothing");
+    for missed in [-libc::ENOENT, -libc::EALREADY].repeat(4) {
+        assert_eq!(deliver(&mut table, key.cancellation(), last(missed)), "cancel again");
+    }
+    assert_eq!(deliver(&mut table, key.cancellation(), last(-libc::ENOENT)), "nothing");
+    let other = table.insert(0, Place::Main, None, 0).unwrap();
+    deliver(&mut table, other, last(1));
+    assert_eq!(deliver(&mut table, other.cancellation(), last(-libc::ENOENT)), "nothing", "it is over");
+    assert!(poll_single(&mut table, other).is_ready() && poll_single(&mut table, key).is_pending());
+    assert_eq!(deliver(&mut table, other.cancellation(), last(-libc::ENOENT)), "nothing", "it is forgotten");
 }
 
 #[test]
