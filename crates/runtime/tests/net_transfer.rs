@@ -13,6 +13,7 @@ use annulus_rt::net::{TcpListener, TcpStream, UnixStream};
 use annulus_rt::{Either, run, select, spawn, yield_now};
 use common::{alone, descriptors, pair};
 use rustix::fs::{Advice, fadvise};
+use rustix::net::sockopt;
 
 /// Bytes of which each place can be told from its neighbours.
 fn pattern(len: usize) -> Vec<u8> {
@@ -120,6 +121,9 @@ fn a_slow_peer_holds_up_nobody_and_gets_everything() {
     run(async {
         let file = File::open(&path).await.unwrap();
         let (near, far) = pair().await;
+        // Left to itself, the system makes room for all of it.
+        sockopt::set_socket_send_buffer_size(&near, 65_536).unwrap();
+        sockopt::set_socket_recv_buffer_size(&far, 65_536).unwrap();
         let sending = spawn(async move { near.send_file(&file, 0..4_000_000).await });
         // The peer takes nothing; others go on all the same.
         let (one, other) = pair().await;
