@@ -28,7 +28,7 @@ fn client(address: SocketAddr, failed: &AtomicBool) {
     }
 }
 
-/// The kernel tells one accept of a new connection, the oldest that waits; if that is on its end, nobody took the connection.
+/// A connection that meets a dropped accept is taken by it and kept, or left to the next.
 #[test]
 fn no_connection_is_lost_with_an_accept_that_is_dropped() {
     run(async {

@@ -118,9 +118,9 @@ impl Inbound<Message> {
 
 /// The connections of a listener.
 ///
-/// That an accept waits here for the end of one that was dropped before keeps no connection waiting, on the contrary: the
-/// kernel tells one of those that wait of a connection, the oldest, and if that is being cancelled nobody
-/// accepts the connection before the next one comes.
+/// An accept waits here for the end of one that was dropped before. In a soak without that, connections stayed in the
+/// backlog although an accept was armed: probably as the kernel tells one of those that wait of a connection, the oldest,
+/// and nobody accepts it if that one is being cancelled, before the next connection comes.
 pub(crate) type Arrivals = Inbound<SharedFd>;
 
 impl Arrivals {
