@@ -47,9 +47,9 @@
 //! The kernel reads and writes the memory of an operation until it has completed, whatever happens to
 //! the future. So a buffer is given to its operation and comes back with the result
 //! ([`buf::BufResult`]): `let (result, buf) = stream.recv(buf).await`. A future may be dropped at any
-//! `.await`: the operation is cancelled, the runtime keeps its memory until the kernel is done with it, and what
-//! it made in spite of it (an opened file, an accepted connection) is closed. Bytes that a dropped
-//! receive had taken from a socket are given to the next receive of that stream.
+//! `.await`: the operation is cancelled, the runtime keeps its memory until the kernel is done with it, and a
+//! file that it opened in spite of it is closed. Bytes that a dropped receive had taken from a socket are given to the
+//! next receive of that stream, and a connection that a dropped accept had taken to the next accept of that listener.
 //!
 //! # Kernels
 //!
