@@ -80,6 +80,35 @@ pub(crate) fn measure(window: Window, mut turn: impl FnMut() -> Result<u64, Faul
     Ok(start.until(Mark::here(), units))
 }
 
+/// How far those are whom [`watch`] looks at.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Progress {
+    /// What they have done so far.
+    pub(crate) units: u64,
+    /// Whether one of them has ended, which before the end of the window only one that failed does.
+    pub(crate) has_ended: bool,
+}
+
+/// Looks on while others work for the whole window, and counts what they did in its measured part.
+///
+/// That lasts until they did something, however short the window: on a busy machine nobody may have had a turn in it.
+/// Nor is it waited for longer once one of them has ended, who says why.
+pub(crate) async fn watch(
+    window: Window,
+    sleep: impl AsyncFn(Duration),
+    progress: impl Fn() -> Progress,
+) -> Sample {
+    sleep(window.warm_up).await;
+    let (start, before) = (Mark::here(), progress().units);
+    loop {
+        sleep(window.measured).await;
+        let Progress { units, has_ended } = progress();
+        if units > before || has_ended {
+            return start.until(Mark::here(), units - before);
+        }
+    }
+}
+
 pub(crate) fn now() -> Instant {
     Instant::now()
 }
@@ -96,6 +125,10 @@ fn nanoseconds(duration: Duration) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
     use super::*;
 
     #[test]
@@ -113,6 +146,33 @@ mod tests {
         assert!(sample.cpu_ns > 0, "{sample:?}");
         assert_eq!(sample.units % 10, 0);
         assert!((10..=(turns - 1) * 10).contains(&sample.units), "{sample:?} of {turns} turns");
+    }
+
+    /// What is counted of workers who did `units` by each of the times they are looked at, of which the last has one ended
+    /// if `has_ended`, and how often was slept.
+    fn watched(units: &[u64], has_ended: bool) -> (u64, usize) {
+        let (looks, naps) = (Cell::new(0), Cell::new(0));
+        let progress = || {
+            let look = looks.replace(looks.get() + 1);
+            Progress { units: units[look], has_ended: has_ended && look + 1 == units.len() }
+        };
+        let watch = watch(Window::of(Duration::from_secs(60)), async |_| naps.set(naps.get() + 1), progress);
+        let waker = Waker::noop();
+        let Poll::Ready(sample) = pin!(watch).poll(&mut Context::from_waker(waker)) else {
+            panic!("nothing to wait for");
+        };
+        (sample.units, naps.get())
+    }
+
+    #[test]
+    fn a_watched_window_lasts_until_something_was_done() {
+        assert_eq!(watched(&[7, 9], false), (2, 2));
+        assert_eq!(watched(&[7, 7, 7, 8], false), (1, 4));
+    }
+
+    #[test]
+    fn nobody_waits_longer_for_workers_of_whom_one_has_ended() {
+        assert_eq!(watched(&[7, 7, 7], true), (0, 3));
     }
 
     #[test]

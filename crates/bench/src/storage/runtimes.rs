@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::Job;
 use super::block::{Area, BLOCK, Offsets};
 use crate::backend::{Back, entries_for, not_running};
-use crate::meter::{Mark, Window};
+use crate::meter::{self, Progress, Window};
 use crate::report::{Fault, Sample};
 
 /// Reads on annulus-rt.
@@ -164,18 +164,36 @@ struct Lanes {
     reads: Cell<u64>,
     /// Asks the tasks to end.
     stop: Cell<bool>,
+    /// Whether a task has ended.
+    has_ended: Cell<bool>,
 }
 
 impl Lanes {
     fn of(job: &Job<'_>) -> Rc<Self> {
-        let (reads, stop) = (Cell::new(0), Cell::new(false));
-        Rc::new(Self { area: job.area(), window: job.window, reads, stop })
+        let (area, window) = (job.area(), job.window);
+        Rc::new(Self {
+            area,
+            window,
+            reads: Cell::default(),
+            stop: Cell::default(),
+            has_ended: Cell::default(),
+        })
     }
 
     /// A task: reads one block after the other. `read` is given a buffer, which part of it is aligned and to be read
     /// into, and an offset of the file; it brings the number of bytes and the buffer.
     async fn read(
         self: Rc<Self>,
+        lane: u32,
+        read: impl AsyncFn(Vec<u8>, Range<usize>, u64) -> (io::Result<usize>, Vec<u8>),
+    ) -> io::Result<()> {
+        let ended = self.read_until_asked_to_stop(lane, read).await;
+        self.has_ended.set(true);
+        ended
+    }
+
+    async fn read_until_asked_to_stop(
+        &self,
         lane: u32,
         read: impl AsyncFn(Vec<u8>, Range<usize>, u64) -> (io::Result<usize>, Vec<u8>),
     ) -> io::Result<()> {
@@ -196,10 +214,8 @@ impl Lanes {
 
     /// Measures the tasks while they run, and asks them to end.
     async fn measure(&self, sleep: impl AsyncFn(Duration)) -> Sample {
-        sleep(self.window.warm_up).await;
-        let (start, before) = (Mark::here(), self.reads.get());
-        sleep(self.window.measured).await;
-        let sample = start.until(Mark::here(), self.reads.get() - before);
+        let progress = || Progress { units: self.reads.get(), has_ended: self.has_ended.get() };
+        let sample = meter::watch(self.window, sleep, progress).await;
         self.stop.set(true);
         sample
     }
