@@ -5,125 +5,23 @@
 //! cargo bench -p annulus --bench results
 //! ```
 //!
-//! The first command measures; criterion keeps its estimates under `target/criterion`. This program
-//! measures nothing. It takes the medians and their confidence intervals from there, and ends with
-//! an error if this crate is slower than its peer by more than noise explains.
-#![allow(clippy::print_stdout, reason = "a program that reports what it wrote")]
+//! The first command measures; criterion keeps its estimates under `target/criterion`. This program measures nothing: see
+//! [`estimates`], which it takes the medians from. It ends with an error if this crate is slower than its peer by more than
+//! noise explains.
 
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
-use std::{env, fs};
 
-use serde_json::{Value, json};
+use estimates::{Bench, Median, OWN, kernel, processor};
 
-const OWN: &str = "annulus";
+mod estimates;
+
 const PEER: &str = "io-uring";
 const BY_DESCRIPTOR: &str = "annulus-by-descriptor";
 
-/// What the place of a loop in the program makes of its time, as a share of it. The intervals do not show that:
-/// they come from one build.
-const LAYOUT_NOISE: f64 = 0.02;
-
-/// Nanoseconds for one element: the median, and the interval that it lies in with 95 % confidence.
-#[derive(Clone, Copy)]
-struct Median {
-    low: f64,
-    point: f64,
-    high: f64,
-}
-
-/// The medians of a bench by the name of what ran it.
-type Bench = BTreeMap<String, Median>;
-
 fn main() -> Result<(), Box<dyn Error>> {
-    let benches = read(&criterion_folder()?)?;
-    if benches.is_empty() {
-        return Err("no estimates under target/criterion: run the other benches first".into());
-    }
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches");
-    fs::write(folder.join("results.json"), format!("{:#}\n", as_json(&benches)))?;
-    fs::write(folder.join("RESULTS.md"), as_markdown(&benches))?;
-    println!("wrote results.json and RESULTS.md in {}", folder.display());
-    let slower: Vec<&str> =
-        benches.iter().filter(|(_, bench)| is_slower(bench)).map(|(name, _)| name.as_str()).collect();
-    if slower.is_empty() { Ok(()) } else { Err(format!("slower than {PEER}: {}", slower.join(", ")).into()) }
-}
-
-/// `target/criterion`, beside the folder that this program was built in.
-fn criterion_folder() -> Result<PathBuf, Box<dyn Error>> {
-    let program = env::current_exe()?;
-    let target = program.ancestors().nth(3).ok_or("this program lies in no target folder")?;
-    Ok(target.join("criterion"))
-}
-
-/// Every bench of `queues` and `nop` that criterion has estimates for, by name. Both crates took turns in several
-/// passes; each counts with its fastest, in which the rest of the machine disturbed it least.
-fn read(criterion: &Path) -> Result<BTreeMap<String, Bench>, Box<dyn Error>> {
-    let mut benches: BTreeMap<String, Bench> = BTreeMap::new();
-    let mut folders = vec![criterion.to_owned()];
-    while let Some(folder) = folders.pop() {
-        let Ok(entries) = fs::read_dir(&folder) else { continue };
-        for entry in entries {
-            let entry = entry?;
-            if entry.file_name() == "new" {
-                let (name, contender, median) = estimate(&entry.path())?;
-                let best = benches.entry(name).or_default().entry(contender).or_insert(median);
-                if median.point < best.point {
-                    *best = median;
-                }
-            } else if entry.file_type()?.is_dir() {
-                folders.push(entry.path());
-            }
-        }
-    }
-    benches.retain(|_, bench| bench.contains_key(OWN) && bench.contains_key(PEER));
-    Ok(benches)
-}
-
-/// Name, contender and time for one element, from a folder with the latest estimates.
-fn estimate(folder: &Path) -> Result<(String, String, Median), Box<dyn Error>> {
-    let file = |name: &str| -> Result<Value, Box<dyn Error>> {
-        Ok(serde_json::from_slice(&fs::read(folder.join(name))?)?)
-    };
-    let (bench, estimates) = (file("benchmark.json")?, file("estimates.json")?);
-    let text = |key: &str| bench[key].as_str().unwrap_or_default().to_owned();
-    let elements = bench["throughput"]["Elements"].as_f64().unwrap_or(1.0);
-    let number = |value: &Value| {
-        let nanoseconds = value.as_f64().ok_or_else(|| format!("no number in {}", folder.display()));
-        nanoseconds.map(|nanoseconds| nanoseconds / elements)
-    };
-    let median = &estimates["median"];
-    let interval = &median["confidence_interval"];
-    let median = Median {
-        low: number(&interval["lower_bound"])?,
-        point: number(&median["point_estimate"])?,
-        high: number(&interval["upper_bound"])?,
-    };
-    let batch = bench["value_str"].as_str().map(|batch| format!("/{batch:0>2}")).unwrap_or_default();
-    let group = text("group_id");
-    let group = group.split_once("/pass ").map_or(&*group, |(group, _)| group);
-    Ok((group.to_owned() + &batch, text("function_id"), median))
-}
-
-/// Whether this crate takes longer, wherever in their intervals the medians of both are, and by more than
-/// the same code differs from one build to the next.
-fn is_slower(bench: &Bench) -> bool {
-    bench[OWN].low > bench[PEER].high * (1.0 + LAYOUT_NOISE)
-}
-
-fn as_json(benches: &BTreeMap<String, Bench>) -> Value {
-    let median = |median: &Median| json!({ "low": median.low, "median": median.point, "high": median.high });
-    let bench = |bench: &Bench| {
-        bench.iter().map(|(name, of)| (name.clone(), median(of))).collect::<serde_json::Map<_, _>>()
-    };
-    json!({
-        "unit": "ns for one element",
-        "processor": processor(),
-        "kernel": kernel(),
-        "benches": benches.iter().map(|(name, of)| (name.clone(), bench(of).into())).collect::<serde_json::Map<_, _>>(),
-    })
+    estimates::keep(PEER, as_markdown)
 }
 
 fn as_markdown(benches: &BTreeMap<String, Bench>) -> String {
@@ -153,15 +51,4 @@ fn as_markdown(benches: &BTreeMap<String, Bench>) -> String {
 
 fn cell(median: Median) -> String {
     format!("{:.2} ({:.2} to {:.2})", median.point, median.low, median.high)
-}
-
-fn processor() -> String {
-    let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
-    model.map_or_else(|| env::consts::ARCH.to_owned(), |(_, model)| model.to_owned())
-}
-
-fn kernel() -> String {
-    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    release.trim().split('-').next().unwrap_or_default().to_owned()
 }
