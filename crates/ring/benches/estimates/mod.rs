@@ -12,7 +12,7 @@ use std::{env, fs};
 use serde_json::{Map, Value, json};
 
 /// The name of our side in every bench.
-pub const OWN: &str = "annulus";
+pub(crate) const OWN: &str = "annulus";
 
 /// What the place of a loop in the program makes of its time, as a share of it. The intervals do not show that:
 /// they come from one build.
@@ -20,14 +20,14 @@ const LAYOUT_NOISE: f64 = 0.02;
 
 /// Nanoseconds for one element: the median, and the interval that it lies in with 95 % confidence.
 #[derive(Clone, Copy)]
-pub struct Median {
-    pub low: f64,
-    pub point: f64,
-    pub high: f64,
+pub(crate) struct Median {
+    pub(crate) low: f64,
+    pub(crate) point: f64,
+    pub(crate) high: f64,
 }
 
 /// The medians of a bench by the name of what ran it.
-pub type Bench = BTreeMap<String, Median>;
+pub(crate) type Bench = BTreeMap<String, Median>;
 
 /// Writes what criterion has of the benches that both sides took part in, by name: as JSON, and as the text that
 /// `as_markdown` makes of it.
@@ -36,7 +36,10 @@ pub type Bench = BTreeMap<String, Median>;
 ///
 /// If there is nothing to write or it cannot be read or written; and, once it is written, if we are slower than the
 /// peer by more than noise explains.
-pub fn keep(peer: &str, as_markdown: fn(&BTreeMap<String, Bench>) -> String) -> Result<(), Box<dyn Error>> {
+pub(crate) fn keep(
+    peer: &str,
+    as_markdown: fn(&BTreeMap<String, Bench>) -> String,
+) -> Result<(), Box<dyn Error>> {
     let mut benches = read(&criterion_folder()?)?;
     benches.retain(|_, bench| bench.contains_key(OWN) && bench.contains_key(peer));
     if benches.is_empty() {
@@ -52,14 +55,14 @@ pub fn keep(peer: &str, as_markdown: fn(&BTreeMap<String, Bench>) -> String) -> 
 }
 
 /// The processor that was measured on, by its own name.
-pub fn processor() -> String {
+pub(crate) fn processor() -> String {
     let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
     model.map_or_else(|| env::consts::ARCH.to_owned(), |(_, model)| model.to_owned())
 }
 
 /// The kernel's version, without what a distribution adds to it.
-pub fn kernel() -> String {
+pub(crate) fn kernel() -> String {
     let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     release.trim().split('-').next().unwrap_or_default().to_owned()
 }
