@@ -2,7 +2,7 @@
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use futures_io::{AsyncBufRead, AsyncRead, AsyncWrite};
 
@@ -16,15 +16,8 @@ macro_rules! reads {
                 cx: &mut Context<'_>,
                 buf: &mut [u8],
             ) -> Poll<io::Result<usize>> {
-                if buf.is_empty() {
-                    return Poll::Ready(Ok(0));
-                }
                 let reading = self.get_mut().reading();
-                let held = ready!(reading.poll_fill(cx))?;
-                let taken = held.len().min(buf.len());
-                buf[..taken].copy_from_slice(&held[..taken]);
-                reading.consume(taken);
-                Poll::Ready(Ok(taken))
+                reading.poll_take(cx, buf.len(), |bytes| buf[..bytes.len()].copy_from_slice(bytes))
             }
         }
 

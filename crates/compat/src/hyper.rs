@@ -1,9 +1,9 @@
 //! The traits by which hyper 1.x reaches a runtime: streams, tasks, time.
 
 use std::future::Future;
-use std::io::{self, IoSlice};
+use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use annulus_rt::time;
@@ -11,6 +11,7 @@ use hyper::rt::{Executor, Read, ReadBufCursor, Sleep, Timer, Write};
 use send_wrapper::SendWrapper;
 
 use crate::compat::{Compat, CompatReader, CompatWriter, Reads, Writes};
+use crate::writes::writes;
 
 macro_rules! reads {
     ($($adapter:ident),*) => {$(
@@ -20,56 +21,15 @@ macro_rules! reads {
                 cx: &mut Context<'_>,
                 mut buf: ReadBufCursor<'_>,
             ) -> Poll<io::Result<()>> {
-                if buf.remaining() == 0 {
-                    return Poll::Ready(Ok(()));
-                }
                 let reading = self.get_mut().reading();
-                let held = ready!(reading.poll_fill(cx))?;
-                let taken = held.len().min(buf.remaining());
-                buf.put_slice(&held[..taken]);
-                reading.consume(taken);
-                Poll::Ready(Ok(()))
-            }
-        }
-    )*};
-}
-
-macro_rules! writes {
-    ($($adapter:ident),*) => {$(
-        impl<S> Write for $adapter<S> {
-            fn poll_write(
-                self: Pin<&mut Self>,
-                cx: &mut Context<'_>,
-                buf: &[u8],
-            ) -> Poll<io::Result<usize>> {
-                self.get_mut().writing().poll_write(cx, &[IoSlice::new(buf)])
-            }
-
-            fn poll_write_vectored(
-                self: Pin<&mut Self>,
-                cx: &mut Context<'_>,
-                bufs: &[IoSlice<'_>],
-            ) -> Poll<io::Result<usize>> {
-                self.get_mut().writing().poll_write(cx, bufs)
-            }
-
-            fn is_write_vectored(&self) -> bool {
-                true
-            }
-
-            fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-                self.get_mut().writing().poll_flush(cx)
-            }
-
-            fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-                self.get_mut().writing().poll_shutdown(cx)
+                reading.poll_take(cx, buf.remaining(), |bytes| buf.put_slice(bytes)).map_ok(drop)
             }
         }
     )*};
 }
 
 reads!(Compat, CompatReader);
-writes!(Compat, CompatWriter);
+writes!(Write: Compat, CompatWriter);
 
 /// Runs what hyper wants to run beside a connection, HTTP/2's streams above all, as tasks of the executor of this thread. They
 /// need not be `Send`.

@@ -33,6 +33,8 @@ mod pump;
 mod reading;
 #[cfg(feature = "tokio")]
 mod tokio;
+#[cfg(any(feature = "hyper", feature = "tokio"))]
+mod writes;
 mod writing;
 
 pub use compat::{Compat, CompatReader, CompatWriter};

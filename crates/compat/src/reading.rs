@@ -56,6 +56,23 @@ impl Reading {
         Poll::Ready(Ok(&self.buf[self.taken..]))
     }
 
+    /// Takes what is there, up to `room` bytes, by `put`; reads if that is nothing. 0 is the end, or no room.
+    pub(crate) fn poll_take(
+        &mut self,
+        cx: &mut Context<'_>,
+        room: usize,
+        put: impl FnOnce(&[u8]),
+    ) -> Poll<io::Result<usize>> {
+        if room == 0 {
+            return Poll::Ready(Ok(0));
+        }
+        let held = ready!(self.poll_fill(cx))?;
+        let taken = held.len().min(room);
+        put(&held[..taken]);
+        self.consume(taken);
+        Poll::Ready(Ok(taken))
+    }
+
     /// Takes bytes that were looked at.
     pub(crate) fn consume(&mut self, bytes: usize) {
         let held = self.buf.len() - self.taken;

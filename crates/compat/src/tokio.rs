@@ -1,12 +1,13 @@
 //! The traits of tokio.
 
-use std::io::{self, IoSlice};
+use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::compat::{Compat, CompatReader, CompatWriter, Reads, Writes};
+use crate::writes::writes;
 
 macro_rules! reads {
     ($($adapter:ident),*) => {$(
@@ -16,15 +17,8 @@ macro_rules! reads {
                 cx: &mut Context<'_>,
                 buf: &mut ReadBuf<'_>,
             ) -> Poll<io::Result<()>> {
-                if buf.remaining() == 0 {
-                    return Poll::Ready(Ok(()));
-                }
                 let reading = self.get_mut().reading();
-                let held = ready!(reading.poll_fill(cx))?;
-                let taken = held.len().min(buf.remaining());
-                buf.put_slice(&held[..taken]);
-                reading.consume(taken);
-                Poll::Ready(Ok(()))
+                reading.poll_take(cx, buf.remaining(), |bytes| buf.put_slice(bytes)).map_ok(drop)
             }
         }
 
@@ -40,39 +34,5 @@ macro_rules! reads {
     )*};
 }
 
-macro_rules! writes {
-    ($($adapter:ident),*) => {$(
-        impl<S> AsyncWrite for $adapter<S> {
-            fn poll_write(
-                self: Pin<&mut Self>,
-                cx: &mut Context<'_>,
-                buf: &[u8],
-            ) -> Poll<io::Result<usize>> {
-                self.get_mut().writing().poll_write(cx, &[IoSlice::new(buf)])
-            }
-
-            fn poll_write_vectored(
-                self: Pin<&mut Self>,
-                cx: &mut Context<'_>,
-                bufs: &[IoSlice<'_>],
-            ) -> Poll<io::Result<usize>> {
-                self.get_mut().writing().poll_write(cx, bufs)
-            }
-
-            fn is_write_vectored(&self) -> bool {
-                true
-            }
-
-            fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-                self.get_mut().writing().poll_flush(cx)
-            }
-
-            fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-                self.get_mut().writing().poll_shutdown(cx)
-            }
-        }
-    )*};
-}
-
 reads!(Compat, CompatReader);
-writes!(Compat, CompatWriter);
+writes!(AsyncWrite: Compat, CompatWriter);

@@ -1,27 +1,9 @@
 //! Where io_uring is forbidden or missing and nothing but the kernel is wanted, `run` says so and nothing panics.
 
+mod common;
+
 use annulus_rt::{BackendChoice, Builder, Error, Shards};
-use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
-
-const IO_URING_SETUP: i64 = 425;
-
-/// Runs `test` in a thread of its own, in which io_uring_setup(2) answers `errno`.
-fn with_setup_answering<T: Send>(errno: i32, test: impl FnOnce() -> T + Send) -> T {
-    std::thread::scope(|scope| {
-        let thread = scope.spawn(|| {
-            let filter = SeccompFilter::new(
-                [(IO_URING_SETUP, Vec::new())].into(),
-                SeccompAction::Allow,
-                SeccompAction::Errno(errno.unsigned_abs()),
-                std::env::consts::ARCH.try_into().unwrap(),
-            );
-            let program: BpfProgram = filter.unwrap().try_into().unwrap();
-            seccompiler::apply_filter(&program).unwrap();
-            test()
-        });
-        thread.join().unwrap()
-    })
-}
+use common::with_setup_answering;
 
 fn on_kernel() -> Builder {
     Builder::new().backend(BackendChoice::Kernel)

@@ -18,8 +18,7 @@ use annulus_rt::fs::{self, File};
 use annulus_rt::net::TcpListener;
 use annulus_rt::time::{sleep, timeout};
 use annulus_rt::{BackendChoice, Builder, chosen, counters, run, spawn, spawn_blocking, yield_now};
-use common::{alone, folder, in_flight, on_the_engine, settled_descriptors, turns};
-use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
+use common::{alone, folder, in_flight, on_the_engine, settled_descriptors, turns, with_setup_answering};
 
 /// Polls a future once, gives the ring some turns, and drops it.
 async fn begin_and_drop<F: Future>(future: F, rounds: u64) {
@@ -93,29 +92,10 @@ fn a_dropped_operation_is_cancelled_as_it_is_not_in_tokio_uring() {
     .unwrap();
 }
 
-/// Runs `test` in a thread of its own in which io_uring_setup(2) answers this.
-fn where_setup_answers<T: Send>(errno: i32, test: impl FnOnce() -> T + Send) -> T {
-    const IO_URING_SETUP: i64 = 425;
-    std::thread::scope(|scope| {
-        let thread = scope.spawn(|| {
-            let filter = SeccompFilter::new(
-                [(IO_URING_SETUP, Vec::new())].into(),
-                SeccompAction::Allow,
-                SeccompAction::Errno(errno.unsigned_abs()),
-                std::env::consts::ARCH.try_into().unwrap(),
-            );
-            let program: BpfProgram = filter.unwrap().try_into().unwrap();
-            seccompiler::apply_filter(&program).unwrap();
-            test()
-        });
-        thread.join().unwrap()
-    })
-}
-
 #[test]
 fn a_program_runs_where_io_uring_is_blocked_and_does_not_panic_as_in_tokio_uring_and_glommio() {
     for errno in [libc::EPERM, libc::ENOSYS, libc::EACCES] {
-        let (kind, text) = where_setup_answers(errno, || {
+        let (kind, text) = with_setup_answering(errno, || {
             let folder = folder();
             run(async {
                 let file = fs::open(folder.path().join("file")).await.unwrap();

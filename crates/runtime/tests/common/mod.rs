@@ -16,6 +16,7 @@ use annulus_rt::net::{TcpListener, TcpStream};
 use annulus_rt::time::sleep;
 use annulus_rt::{JoinHandle, counters, spawn, yield_now};
 use rustix::net::{self, AddressFamily, SocketFlags, SocketType, sockopt};
+use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
 
 /// How many descriptors this process has open.
 pub(crate) fn descriptors() -> usize {
@@ -36,6 +37,25 @@ pub(crate) fn alone(name: &str, test: impl FnOnce()) {
     let output = child.output().expect("a test program can be run again");
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(text.contains("1 passed"), "{name} alone: {text}{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// Runs `test` in a thread of its own, in which io_uring_setup(2) answers `errno`.
+pub(crate) fn with_setup_answering<T: Send>(errno: i32, test: impl FnOnce() -> T + Send) -> T {
+    const IO_URING_SETUP: i64 = 425;
+    std::thread::scope(|scope| {
+        let thread = scope.spawn(|| {
+            let filter = SeccompFilter::new(
+                [(IO_URING_SETUP, Vec::new())].into(),
+                SeccompAction::Allow,
+                SeccompAction::Errno(errno.unsigned_abs()),
+                std::env::consts::ARCH.try_into().unwrap(),
+            );
+            let program: BpfProgram = filter.unwrap().try_into().unwrap();
+            seccompiler::apply_filter(&program).unwrap();
+            test()
+        });
+        thread.join().unwrap()
+    })
 }
 
 /// Whether this run is that of [`again_on_the_engine`], or somebody's who wants the engine everywhere.
