@@ -273,8 +273,8 @@ unsafe impl Backend for Engine {
         if !self.ring.home.is_here() {
             return Some(descriptor.as_fd());
         }
-        let waiting = self.ring.lock().rings.cq.waiting();
-        Some(descriptor.expose(waiting))
+        let state = self.ring.lock();
+        Some(descriptor.expose(&state))
     }
 
     fn follows_consumption(&self) -> bool {
@@ -283,11 +283,11 @@ unsafe impl Backend for Engine {
 
     fn consumed(&self) {
         if let Some(descriptor) = &self.ring.descriptor
-            && descriptor.is_told()
+            && descriptor.is_left_readable()
             && self.ring.home.is_here()
         {
             let state = self.ring.lock();
-            descriptor.completions(state.rings.cq.waiting());
+            descriptor.update(&state);
         }
     }
 

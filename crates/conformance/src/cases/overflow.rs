@@ -2,6 +2,7 @@
 
 use annulus::abi::Features;
 use annulus::opcode;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::tools::{fd, feed, nop, pipe};
 use crate::harness::{Bench, Need, Outcome, Rig, cases};
@@ -13,6 +14,7 @@ cases! {
     Every an_enter_for_events_brings_what_was_kept_back;
     Every nothing_is_ever_dropped;
     Every submitting_goes_on_while_completions_are_kept_back;
+    Every a_ring_is_readable_while_completions_are_kept_back;
     Calls an_overflow_ends_a_multishot_request;
 }
 
@@ -58,6 +60,19 @@ fn submitting_goes_on_while_completions_are_kept_back(bench: &Bench<'_>) -> Outc
     Ok(())
 }
 
+fn a_ring_is_readable_while_completions_are_kept_back(bench: &Bench<'_>) -> Outcome {
+    bench.needs([Need::Since(5, 12, "telling of a backlog")])?;
+    let mut rig = overflown(bench)?;
+    assert!(is_readable(&rig));
+    assert_eq!(rig.ring_mut().completion().count(), 4);
+    assert!(is_readable(&rig), "two more are there to be fetched");
+    rig.ring().submitter().get_events().expect("an enter");
+    assert!(is_readable(&rig));
+    assert_eq!(rig.ring_mut().completion().count(), 2);
+    assert!(!is_readable(&rig));
+    Ok(())
+}
+
 fn an_overflow_ends_a_multishot_request(bench: &Bench<'_>) -> Outcome {
     bench.needs([Need::Since(5, 13, "IORING_POLL_ADD_MULTI")])?;
     let mut rig = bench.rig_with(|setup| (setup.entries, setup.cq_entries) = (2, Some(2)))?;
@@ -74,6 +89,12 @@ fn an_overflow_ends_a_multishot_request(bench: &Bench<'_>) -> Outcome {
 }
 
 const POLLIN: u32 = 1;
+
+/// Whether the ring's descriptor says that there is something to take.
+fn is_readable(rig: &Rig) -> bool {
+    let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+    poll(&mut [PollFd::new(rig.ring(), PollFlags::IN)], Some(&at_once)).expect("a descriptor") > 0
+}
 
 /// A ring with four places for completions.
 fn small(bench: &Bench<'_>) -> Result<Rig, crate::Skip> {

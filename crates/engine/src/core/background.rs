@@ -68,7 +68,7 @@ impl State {
             self.rings.sq.set_flags(SqRingFlags::TASKRUN);
         }
         if let Some(descriptor) = &ring.descriptor {
-            descriptor.completions(1);
+            descriptor.tell_of_task_work();
         }
         self.notices.signal(&*self.env.world, self.rings.cq.eventfd_disabled(), true);
     }

@@ -106,6 +106,13 @@ impl State {
         self.backlog.waiting.is_empty() && self.rings.cq.free() > 0
     }
 
+    /// Completions for the program to take: those in the queue, and those that come into it with an enter, as the kernel
+    /// counts them for whoever polls a ring.
+    pub(super) fn to_take(&self) -> u32 {
+        let behind = u32::try_from(self.backlog.waiting.len()).unwrap_or(u32::MAX);
+        self.rings.cq.waiting().saturating_add(behind)
+    }
+
     /// Moves what fits from the backlog to the queue.
     pub(crate) fn flush_backlog(&mut self) {
         if self.backlog.waiting.is_empty() {

@@ -5,11 +5,12 @@
 //! ring itself waits for too, as there is something to enter for when that is ready.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::event::{EventfdFlags, epoll, eventfd};
 use rustix::io::Errno;
 
+use super::State;
+use super::sign::Sign;
 use crate::world::World;
 
 /// The descriptor, and what makes it readable.
@@ -17,10 +18,8 @@ use crate::world::World;
 pub(crate) struct Descriptor {
     set: OwnedFd,
     news: OwnedFd,
-    /// Somebody may be looking at it: until then nothing is to be told.
-    is_exposed: AtomicBool,
-    /// The eventfd holds news.
-    is_told: AtomicBool,
+    /// Up while the eventfd holds news. Until somebody may be looking nothing is to be told.
+    sign: Sign,
 }
 
 impl Descriptor {
@@ -36,14 +35,14 @@ impl Descriptor {
         if task_work {
             world.watch_from(set.as_fd())?;
         }
-        Ok(Self { set, news, is_exposed: AtomicBool::new(false), is_told: AtomicBool::new(false) })
+        Ok(Self { set, news, sign: Sign::default() })
     }
 
-    /// The descriptor, for somebody who will look at it; `waiting` completions are there now.
-    pub(crate) fn expose(&self, waiting: u32) -> BorrowedFd<'_> {
-        // Release and Acquire are not needed: the ring's lock orders both sides.
-        if !self.is_exposed.swap(true, Ordering::Relaxed) {
-            self.completions(waiting);
+    /// The descriptor, for somebody who will look at it. The state is that of its ring: what is posted comes before this or
+    /// after it.
+    pub(crate) fn expose(&self, state: &State) -> BorrowedFd<'_> {
+        if !self.sign.is_exposed() {
+            self.sign.expose(|| state.to_take(), |up| self.show(up));
         }
         self.set.as_fd()
     }
@@ -55,27 +54,27 @@ impl Descriptor {
 
     /// Whether somebody may be looking at it.
     pub(crate) fn is_exposed(&self) -> bool {
-        // Relaxed: the ring's lock orders it.
-        self.is_exposed.load(Ordering::Relaxed)
+        self.sign.is_exposed()
     }
 
-    /// Whether it is readable because completions wait.
-    pub(crate) fn is_told(&self) -> bool {
-        // Relaxed: whoever sees it set looks again with the ring's lock.
-        self.is_told.load(Ordering::Relaxed)
+    /// Whether it says that completions wait, for somebody who has taken some out and has not got the lock.
+    pub(crate) fn is_left_readable(&self) -> bool {
+        self.sign.is_left_up()
     }
 
-    /// So many completions wait now, or may after an enter.
-    pub(crate) fn completions(&self, waiting: u32) {
-        if !self.is_exposed() {
-            return;
-        }
-        let is_told = waiting > 0;
-        if self.is_told.swap(is_told, Ordering::Relaxed) == is_told {
-            return;
-        }
+    /// Is readable, from here on, if completions wait.
+    pub(crate) fn update(&self, state: &State) {
+        self.sign.update(|| state.to_take(), |up| self.show(up));
+    }
+
+    /// Is readable, as there may be completions after an enter.
+    pub(crate) fn tell_of_task_work(&self) {
+        self.sign.update(|| 1, |up| self.show(up));
+    }
+
+    fn show(&self, up: bool) {
         // An eventfd of the engine's own: neither can fail but by being in that state already.
-        if is_told {
+        if up {
             let _ = rustix::io::write(&self.news, &1_u64.to_ne_bytes());
         } else {
             let _ = rustix::io::read(&self.news, &mut [0; 8]);

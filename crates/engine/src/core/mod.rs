@@ -20,6 +20,7 @@ mod message;
 mod notice;
 mod ready;
 mod requests;
+mod sign;
 mod sqpoll;
 mod submit;
 mod teardown;

@@ -87,7 +87,7 @@ impl State {
             self.rings.cq.publish();
             self.notices.signal(&*self.env.world, self.rings.cq.eventfd_disabled(), outside);
             if let Some(descriptor) = &ring.descriptor {
-                descriptor.completions(self.rings.cq.waiting());
+                descriptor.update(self);
             }
         }
         if news || timeouts_came {

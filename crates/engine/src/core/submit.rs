@@ -64,7 +64,7 @@ impl State {
             self.rings.sq.clear_flags(SqRingFlags::TASKRUN);
         }
         if let Some(descriptor) = &ring.descriptor {
-            descriptor.completions(self.rings.cq.waiting());
+            descriptor.update(self);
         }
         Ok(())
     }
