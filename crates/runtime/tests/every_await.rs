@@ -15,6 +15,7 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
+use annulus_rt::buf::FixedPool;
 use annulus_rt::fs::OpenOptions;
 use annulus_rt::net::{TcpListener, TcpStream};
 use annulus_rt::time::{sleep, timeout};
@@ -82,9 +83,10 @@ async fn settled() {
     panic!("{:?} after ten seconds", counters());
 }
 
-/// Gives a future some turns of the loop, none to a few, and drops it where it is then. What it yielded, if it was ready.
+/// Gives a future some polls, none to as many as some turns of the loop have, and drops it where it is then. What it yielded, if it was ready.
 async fn cut<F: Future>(rng: &mut Rng, future: F) -> Option<F::Output> {
-    let (count, future_first) = (rng.u8(0..6), rng.bool());
+    // What is queued is handed over at the end of a turn of the executor, which has some dozens of polls.
+    let (count, future_first) = (if rng.bool() { rng.u8(0..6) } else { rng.u8(0..200) }, rng.bool());
     let turns = async {
         for _ in 0..count {
             yield_now().await;
@@ -188,6 +190,10 @@ fn a_receive_that_is_dropped_loses_no_byte() {
             let receiving = async {
                 if rng.bool() {
                     receiver.next().await.unwrap().unwrap().to_vec()
+                } else if rng.bool() {
+                    let buf = FixedPool::current().get().await.unwrap();
+                    let (result, buf) = stream.recv_fixed(buf).await;
+                    result.map(|_| buf.to_vec()).unwrap()
                 } else {
                     let (result, buf) = stream.recv(Vec::with_capacity(capacity)).await;
                     result.map(|_| buf).unwrap()
@@ -231,13 +237,28 @@ fn a_send_that_is_dropped_sends_nothing_but_its_own_bytes() {
         *number = (*number + 1) % 200;
         let len = if rng.u8(0..8) == 0 { 1_600_000 } else { rng.usize(1..16_000) };
         let bytes = vec![*number; len];
-        match rng.u8(0..3) {
+        let registered = async |len: usize, kind: u8| {
+            let mut buf = FixedPool::current().get().await.unwrap();
+            let len = len.min(buf.capacity());
+            buf.resize(len, bytes[0]);
+            match kind {
+                0 => drop(stream.send_fixed(buf).await),
+                1 => drop(stream.send_all_zc_fixed(buf).await),
+                _ => drop(stream.send_all_vectored_zc_fixed(buf, vec![len / 2..len, 0..len / 2]).await),
+            }
+        };
+        match rng.u8(0..6) {
             0 => drop(cut(rng, stream.send(bytes)).await),
             1 => drop(cut(rng, stream.send_all(bytes)).await),
+            kind @ 2..5 => drop(cut(rng, registered(len, kind - 2)).await),
             _ => drop(cut(rng, stream.send_all_vectored(vec![bytes.clone(), bytes])).await),
         }
         // What is freed is taken again: had a send still something of it to send, it would be this.
         let other = vec![0xEE_u8; len];
+        let mut lent = FixedPool::current().try_get().unwrap();
+        if let Some(buf) = &mut lent {
+            buf.resize(buf.capacity(), 0xEE);
+        }
         let mut received = Vec::new();
         let mut some = vec![0; 1 << 20];
         for _ in 0..4 {
@@ -250,7 +271,7 @@ fn a_send_that_is_dropped_sends_nothing_but_its_own_bytes() {
                 }
             }
         }
-        drop(other);
+        drop((other, lent));
         assert!(!received.contains(&0xEE), "a freed buffer was sent");
     });
 }

@@ -16,6 +16,8 @@ cases! {
     Every a_zero_copy_message_completes_twice => IORING_OP_SENDMSG_ZC;
     Every a_zero_copy_send_tells_when_it_copied;
     Every a_zero_copy_send_takes_a_registered_buffer;
+    Every a_zero_copy_message_takes_parts_of_a_registered_buffer;
+    Every a_zero_copy_send_out_of_what_is_not_registered_fails_with_a_notification;
     Every a_zero_copy_send_that_fails_is_followed_by_a_notification_only_if_it_says_so;
     Every a_zero_copy_send_that_is_refused_completes_once;
     Every a_vectored_zero_copy_send_sends_all_buffers;
@@ -59,6 +61,31 @@ fn a_zero_copy_send_takes_a_registered_buffer(bench: &Bench<'_>) -> Outcome {
     rig.push(opcode::SendZc::new(fd(&near), part.ptr(), 8).buf_index(Some(0)).build().user_data(7));
     result_then_notification(&mut rig, 8);
     assert_eq!(receive(far, 8), b"register");
+    Ok(())
+}
+
+fn a_zero_copy_message_takes_parts_of_a_registered_buffer(bench: &Bench<'_>) -> Outcome {
+    bench.needs([Need::Since(6, 15, "IORING_RECVSEND_FIXED_BUF of a message")])?;
+    let ((near, far), mut rig, text) = (connection(), bench.rig()?, Buffer::of(b"head, padding, body"));
+    rig.register_buffers(&[text])?;
+    let parts = message(&[text.part(15, 4), text.part(0, 6)]);
+    rig.push(opcode::SendMsgZc::new(fd(&near), parts.ptr()).buf_index(Some(0)).build().user_data(7));
+    result_then_notification(&mut rig, 10);
+    assert_eq!(receive(far, 10), b"bodyhead, ");
+    Ok(())
+}
+
+fn a_zero_copy_send_out_of_what_is_not_registered_fails_with_a_notification(bench: &Bench<'_>) -> Outcome {
+    bench.needs([Need::Opcode(opcode::SendZc::CODE)])?;
+    let ((near, _far), mut rig, text) = (connection(), bench.rig()?, Buffer::of(b"registered, and not"));
+    rig.register_buffers(&[text.part(0, 10)])?;
+    // Another buffer's number; beyond its end; not in it at all.
+    for (part, index) in [(text.part(0, 10), 1), (text.part(5, 10), 0), (text.part(12, 3), 0)] {
+        let len = u32::try_from(part.bytes().len()).expect("few");
+        let send = opcode::SendZc::new(fd(&near), part.ptr(), len).buf_index(Some(index));
+        rig.push(send.build().user_data(7));
+        result_then_notification(&mut rig, -libc::EFAULT);
+    }
     Ok(())
 }
 

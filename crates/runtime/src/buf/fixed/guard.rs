@@ -12,8 +12,10 @@ use crate::executor::Context;
 /// A registered buffer, with a length and a capacity that does not grow, at an address that 4096 divides. It goes back to its pool when
 /// it is dropped; an operation that it was given to keeps it as long as it takes.
 ///
-/// Every operation takes it; [`File::read_fixed_at`](crate::fs::File::read_fixed_at) and
-/// [`write_fixed_at`](crate::fs::File::write_fixed_at) make use of its registration.
+/// Every operation takes it; those whose names have `fixed` in them make use of its registration:
+/// [`File::read_fixed_at`](crate::fs::File::read_fixed_at) and [`write_fixed_at`](crate::fs::File::write_fixed_at),
+/// [`Stream::recv_fixed`](crate::net::Stream::recv_fixed), [`send_fixed`](crate::net::Stream::send_fixed),
+/// [`send_zc_fixed`](crate::net::Stream::send_zc_fixed) and what is like them.
 pub struct RegisteredBuf {
     /// Gone only while it is dropped.
     buf: Option<AlignedBuf>,

@@ -1,5 +1,7 @@
-//! Operations that move bytes between a file and registered memory.
+//! Operations that move bytes between a file or a stream and registered memory.
 #![allow(unsafe_code, reason = "names buffers that the operations own")]
+
+use std::rc::Rc;
 
 use annulus::{opcode, squeue};
 
@@ -7,6 +9,7 @@ use super::{filled, length, number};
 use crate::buf::{BufResult, FixedBuf};
 use crate::driver::{Completion, Operation};
 use crate::fd::SharedFd;
+use crate::net::inbound::Inbound;
 
 /// What both have: a file, a buffer of the pool, where in the file, `RWF_*`.
 struct Transfer<B> {
@@ -83,5 +86,50 @@ unsafe impl<B: FixedBuf> Operation for WriteFixed<B> {
 
     fn complete(self, completion: Completion) -> Self::Output {
         (number(completion), self.0.buf)
+    }
+}
+
+/// recv(2) into a registered buffer, as a read of the stream. What a dropped one still receives is kept for the next receive of
+/// the stream.
+pub(crate) struct RecvFixed<B> {
+    read: ReadFixed<B>,
+    inbound: Rc<Inbound>,
+}
+
+impl<B: FixedBuf> RecvFixed<B> {
+    pub(crate) const fn new(fd: SharedFd, inbound: Rc<Inbound>, buf: B) -> Self {
+        Self { read: ReadFixed::new(fd, buf, u64::MAX, 0), inbound }
+    }
+}
+
+// SAFETY: that of the read.
+unsafe impl<B: FixedBuf> Operation for RecvFixed<B> {
+    type Output = BufResult<usize, B>;
+
+    fn entry(&mut self) -> squeue::Entry {
+        self.read.entry()
+    }
+
+    fn complete(self, completion: Completion) -> Self::Output {
+        self.read.complete(completion)
+    }
+
+    fn abandoned(&mut self) {
+        self.inbound.doubt();
+    }
+
+    fn late(&mut self, completion: Completion) {
+        if let Ok(n) = number(completion) {
+            let buf = &mut self.read.0.buf;
+            // SAFETY: the kernel has written `n` bytes from the start of the buffer on.
+            unsafe { buf.set_filled(n) };
+            self.inbound.keep(&buf.as_bytes()[..n]);
+        } else {
+            self.inbound.keep_error(-completion.result);
+        }
+    }
+
+    fn over(&mut self) {
+        self.inbound.settle();
     }
 }

@@ -53,6 +53,8 @@ pub(crate) struct SendMsg<S> {
     to: Option<SocketAddrAny>,
     flags: i32,
     zero_copy: Option<u16>,
+    /// Where all the buffers are registered, until an entry has named it: a second one is for another ring.
+    slot: Option<u16>,
     header: Box<Header>,
 }
 
@@ -60,7 +62,7 @@ impl<S: Source> SendMsg<S> {
     /// Sends what is in the source, without the first `skip` bytes.
     pub(crate) fn new(fd: SharedFd, source: S, skip: usize, flags: i32) -> Self {
         let header = Header::new(source.iovecs(skip), Control::none());
-        Self { fd, source, to: None, flags, zero_copy: None, header }
+        Self { fd, source, to: None, flags, zero_copy: None, slot: None, header }
     }
 
     /// To this address, for a socket that is not connected, or to the peer.
@@ -78,6 +80,12 @@ impl<S: Source> SendMsg<S> {
     /// Without a copy, with these flags of the entry: two completions, of which the second gives the memory back.
     pub(crate) const fn zero_copy(mut self, flags: u16) -> Self {
         self.zero_copy = Some(flags);
+        self
+    }
+
+    /// [Without a copy](Self::zero_copy), out of the registered buffer with this number, in which all the buffers lie.
+    pub(crate) const fn registered(mut self, slot: Option<u16>) -> Self {
+        self.slot = slot;
         self
     }
 
@@ -109,7 +117,10 @@ unsafe impl<S: Source> Operation for SendMsg<S> {
         let (fd, flags) = (self.fd.target(), self.flags.cast_unsigned());
         match self.zero_copy {
             None => opcode::SendMsg::new(fd, header).flags(flags).build(),
-            Some(ioprio) => opcode::SendMsgZc::new(fd, header).flags(flags).ioprio(ioprio).build(),
+            Some(ioprio) => {
+                let send = opcode::SendMsgZc::new(fd, header).flags(flags).ioprio(ioprio);
+                send.buf_index(self.slot.take()).build()
+            }
         }
     }
 

@@ -1,7 +1,9 @@
 //! What messages are sent from and received into: one buffer, or several in a row.
 #![allow(unsafe_code, reason = "marks as filled what the kernel says it wrote")]
 
-use crate::buf::{Held, IoBuf, IoBufMut, fill};
+use std::ops::Range;
+
+use crate::buf::{FixedBuf, Held, IoBuf, IoBufMut, fill};
 
 /// The most buffers that one call takes.
 const MOST: usize = libc::UIO_MAXIOV.unsigned_abs() as usize;
@@ -71,6 +73,12 @@ pub(crate) struct One<B>(pub(crate) Held<B>);
 /// Several in a row; the first 1,024 of them count.
 pub(crate) struct Many<B>(Vec<Held<B>>);
 
+/// Several parts of one registered buffer in a row; the first 1,024 of them that hold something count.
+pub(crate) struct PartsOf<B> {
+    buf: B,
+    parts: Vec<Range<usize>>,
+}
+
 /// Buffers, and something else that is kept as long as they are: descriptors that are being passed.
 pub(crate) struct With<S, T>(pub(crate) S, pub(crate) T);
 
@@ -91,6 +99,41 @@ impl<B: IoBuf> Many<B> {
 
     pub(crate) fn into_inner(self) -> Vec<B> {
         self.0.into_iter().map(Held::into_inner).collect()
+    }
+}
+
+impl<B: FixedBuf> PartsOf<B> {
+    /// # Panics
+    ///
+    /// If a part reaches beyond what the buffer holds.
+    pub(crate) fn new(buf: B, parts: Vec<Range<usize>>) -> Self {
+        let len = buf.filled();
+        for part in &parts {
+            assert!(
+                part.start <= part.end && part.end <= len,
+                "part {part:?} of a buffer that holds {len} bytes"
+            );
+        }
+        Self { buf, parts }
+    }
+
+    /// How many bytes all parts have together.
+    pub(crate) fn total(&self) -> usize {
+        self.parts.iter().map(ExactSizeIterator::len).sum()
+    }
+
+    /// How many parts have any.
+    pub(crate) fn count(&self) -> usize {
+        self.parts.iter().filter(|part| !part.is_empty()).count()
+    }
+
+    /// Where the buffer is registered.
+    pub(crate) fn slot(&self) -> Option<u16> {
+        self.buf.slot()
+    }
+
+    pub(crate) fn into_inner(self) -> B {
+        self.buf
     }
 }
 
@@ -131,6 +174,21 @@ impl<B: IoBuf> Source for Many<B> {
             skip -= gone;
             if gone < len {
                 iovecs.push(buf.as_stable_ptr().wrapping_add(gone).cast_mut(), len - gone);
+            }
+        }
+        iovecs
+    }
+}
+
+impl<B: FixedBuf> Source for PartsOf<B> {
+    fn iovecs(&self, mut skip: usize) -> Iovecs {
+        let mut iovecs = Iovecs::new();
+        for part in &self.parts {
+            let gone = skip.min(part.len());
+            skip -= gone;
+            if gone < part.len() {
+                let start = self.buf.as_stable_ptr().wrapping_add(part.start + gone);
+                iovecs.push(start.cast_mut(), part.len() - gone);
             }
         }
         iovecs

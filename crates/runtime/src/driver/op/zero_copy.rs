@@ -10,11 +10,12 @@ use std::io;
 use annulus::abi::CqeFlags;
 use annulus::types::RecvSendFlags;
 use annulus::{opcode, squeue};
+use rustix::net::SocketAddrAny;
 
 use super::msg::SendMsg;
 use super::parts::Source;
 use super::{length, number};
-use crate::buf::{Held, IoBuf};
+use crate::buf::{FixedBuf, Held, IoBuf};
 use crate::driver::{Completion, Flow, Operation};
 use crate::fd::SharedFd;
 
@@ -24,16 +25,25 @@ pub(crate) const REPORT: u16 = RecvSendFlags::ZC_REPORT_USAGE.bits();
 /// In the result of a notification: it was.
 const COPIED: i32 = i32::MIN;
 
-/// send(2) without a copy.
+/// send(2) or sendto(2) without a copy.
 pub(crate) struct SendZc<B> {
     fd: SharedFd,
     buf: Held<B>,
     flags: i32,
+    /// Where the buffer is registered, until an entry has named it: a second one is for another ring.
+    slot: Option<u16>,
+    to: Option<Box<SocketAddrAny>>,
 }
 
 impl<B: IoBuf> SendZc<B> {
     pub(crate) fn new(fd: SharedFd, buf: B, flags: i32) -> Self {
-        Self { fd, buf: Held::new(buf), flags }
+        Self { fd, buf: Held::new(buf), flags, slot: None, to: None }
+    }
+
+    /// To this address, or to the peer.
+    pub(crate) fn to(mut self, address: Option<SocketAddrAny>) -> Self {
+        self.to = address.map(Box::new);
+        self
     }
 
     pub(crate) fn into_inner(self) -> B {
@@ -41,13 +51,26 @@ impl<B: IoBuf> SendZc<B> {
     }
 }
 
-// SAFETY: the buffer keeps its address (`Held`), the share keeps the descriptor open.
+impl<B: FixedBuf> SendZc<B> {
+    /// Out of a registered buffer; out of one that is not registered here, as out of any other.
+    pub(crate) fn registered(fd: SharedFd, buf: B, flags: i32) -> Self {
+        let slot = buf.slot();
+        Self { slot, ..Self::new(fd, buf, flags) }
+    }
+}
+
+// SAFETY: the buffer keeps its address (`Held`), and its slot while its guard is here (`FixedBuf`); the address to send to
+// is on the heap, the share keeps the descriptor open.
 unsafe impl<B: IoBuf> Operation for SendZc<B> {
     type Output = ();
 
     fn entry(&mut self) -> squeue::Entry {
         let (start, len) = (self.buf.as_stable_ptr(), length(self.buf.filled()));
-        opcode::SendZc::new(self.fd.target(), start, len).flags(self.flags).zc_flags(REPORT).build()
+        let mut send = opcode::SendZc::new(self.fd.target(), start, len).flags(self.flags).zc_flags(REPORT);
+        if let Some(to) = &self.to {
+            send = send.dest_addr(to.as_ptr().cast()).dest_addr_len(to.addr_len());
+        }
+        send.buf_index(self.slot.take()).build()
     }
 
     fn complete(self, _completion: Completion) {}

@@ -5,6 +5,7 @@
 //! the buffer is never taken for a whole one.
 
 mod incoming;
+mod registered;
 
 use std::fmt::{self, Debug, Formatter};
 use std::io;

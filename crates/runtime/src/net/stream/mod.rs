@@ -7,6 +7,7 @@
 mod halves;
 mod nonblocking;
 mod receiver;
+mod registered;
 mod send;
 mod send_file;
 mod splice;

@@ -13,10 +13,10 @@ use crate::driver::op::zero_copy::{self, SendZc};
 use crate::net::protocol::Protocol;
 
 /// A broken connection is an error, never a signal.
-const ONCE: i32 = libc::MSG_NOSIGNAL;
+pub(super) const ONCE: i32 = libc::MSG_NOSIGNAL;
 
 /// The kernel goes on until all is sent, as far as it can; loops are for where it cannot.
-const WHOLE: i32 = libc::MSG_NOSIGNAL | libc::MSG_WAITALL;
+pub(super) const WHOLE: i32 = libc::MSG_NOSIGNAL | libc::MSG_WAITALL;
 
 /// What came of a send from the program's own pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -167,7 +167,7 @@ impl<P: Protocol> Stream<P> {
 
 impl ZeroCopy {
     /// This, and what came after it.
-    fn and(self, next: io::Result<Self>) -> io::Result<Self> {
+    pub(super) fn and(self, next: io::Result<Self>) -> io::Result<Self> {
         match next {
             Ok(next) => {
                 let len = self.len + progress(Ok(next.len))?;
