@@ -1,11 +1,11 @@
 //! How a file is opened.
 
-use std::ffi::CString;
 use std::io;
-use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use annulus::owned::Open;
+use annulus::owned::{Directory, Open};
+use annulus_rt::fs::Resolve;
+use annulus_rt::fs::parts::c_path;
 
 use crate::File;
 use crate::running::run;
@@ -37,8 +37,12 @@ pub struct OpenOptions {
     truncate: bool,
     create: bool,
     create_new: bool,
+    tmpfile: bool,
     custom: i32,
+    /// Those of the setters below, which `custom_flags` does not take back.
+    more: i32,
     mode: u32,
+    resolve: Resolve,
 }
 
 impl OpenOptions {
@@ -51,8 +55,11 @@ impl OpenOptions {
             truncate: false,
             create: false,
             create_new: false,
+            tmpfile: false,
             custom: 0,
+            more: 0,
             mode: 0o666,
+            resolve: Resolve::ANYTHING,
         }
     }
 
@@ -104,27 +111,86 @@ impl OpenOptions {
         self
     }
 
+    /// Reads and writes go around the page cache (`O_DIRECT`); addresses, offsets and lengths are aligned then:
+    /// [`File::direct_alignment`]. `EINVAL` on a file system without it.
+    pub const fn direct(self, on: bool) -> Self {
+        self.flag(libc::O_DIRECT, on)
+    }
+
+    /// A write is on the disk when it completes, with what is needed to read it again (`O_DSYNC`).
+    pub const fn dsync(self, on: bool) -> Self {
+        self.flag(libc::O_DSYNC, on)
+    }
+
+    /// A symbolic link at the end of the path is not followed but refused (`O_NOFOLLOW`, `ELOOP`).
+    pub const fn nofollow(self, on: bool) -> Self {
+        self.flag(libc::O_NOFOLLOW, on)
+    }
+
+    /// Only a directory is opened (`O_DIRECTORY`, `ENOTDIR`).
+    pub const fn directory(self, on: bool) -> Self {
+        self.flag(libc::O_DIRECTORY, on)
+    }
+
+    /// Makes a file without a name in the directory that the path names (`O_TMPFILE`), for writing. It is gone with its last
+    /// descriptor. `EOPNOTSUPP` on a file system without it.
+    pub const fn tmpfile(mut self, on: bool) -> Self {
+        self.tmpfile = on;
+        self
+    }
+
+    /// How far the path may lead. Default: anywhere.
+    ///
+    /// ```
+    /// use annulus_tokio::{OpenOptions, Resolve};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let beneath = OpenOptions::new().read(true).resolve(Resolve::BENEATH | Resolve::NO_SYMLINKS);
+    /// let refused = beneath.open("../Cargo.toml").await.unwrap_err();
+    /// assert_eq!(refused.raw_os_error(), Some(libc::EXDEV));
+    /// # }
+    /// ```
+    pub const fn resolve(mut self, resolve: Resolve) -> Self {
+        self.resolve = resolve;
+        self
+    }
+
     /// Opens the file. If the future is dropped, a file that was opened in spite of it is closed.
     ///
     /// # Errors
     ///
-    /// Those of openat2(2): `ENOENT`, `EACCES`, `EEXIST`, `EMFILE`; `EINVAL` for options that make no sense together, as for
+    /// Those of openat2(2): `ENOENT`, `EACCES`, `EEXIST`, `EMFILE`; `EXDEV` or `ELOOP` if the path goes where
+    /// [`resolve`](Self::resolve) forbids; `EINVAL` for a path with a zero byte, and for options that make no sense together, as for
     /// the standard library's.
     ///
     /// # Panics
     ///
     /// Outside of a runtime of tokio's, or in one whose I/O is not enabled.
     pub fn open<P: AsRef<Path>>(&self, path: P) -> impl Future<Output = io::Result<File>> + Send + use<P> {
+        self.open_at(Directory::working(), path.as_ref())
+    }
+
+    pub(crate) fn open_at(
+        &self,
+        from: Directory,
+        path: &Path,
+    ) -> impl Future<Output = io::Result<File>> + Send + use<> {
         let flags = self.flags().ok_or_else(|| io::Error::from_raw_os_error(libc::EINVAL));
-        let path = CString::new(path.as_ref().as_os_str().as_bytes())
-            .map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "the path holds a zero byte"));
-        let mode = self.mode;
+        let path = c_path(path);
+        let (mode, resolve) = (self.mode, self.resolve.bits());
         async move {
             let (flags, path) = (flags?, path?);
             let makes = flags & libc::O_CREAT != 0 || flags & libc::O_TMPFILE == libc::O_TMPFILE;
             let mode = if makes { mode } else { 0 };
-            run(|| Open::new(path.clone()).flags(flags).mode(mode)).await.map(File::from)
+            let open = || Open::new(path.clone()).at(&from).flags(flags).mode(mode).resolve(resolve);
+            run(open).await.map(File::from)
         }
+    }
+
+    const fn flag(mut self, flag: i32, on: bool) -> Self {
+        self.more = if on { self.more | flag } else { self.more & !flag };
+        self
     }
 
     /// `O_*`; `None` for what makes no sense.
@@ -151,7 +217,8 @@ impl OpenOptions {
             (false, true, false) => libc::O_TRUNC,
             (false, false, false) => 0,
         };
-        Some(access | makes | (self.custom & !libc::O_ACCMODE))
+        let makes = if self.tmpfile { makes | libc::O_TMPFILE } else { makes };
+        Some(access | makes | self.more | (self.custom & !libc::O_ACCMODE))
     }
 }
 

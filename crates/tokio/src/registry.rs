@@ -9,6 +9,7 @@ use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
 
+use annulus::BackendChoice;
 use tokio::runtime::{Handle, Id};
 
 use crate::ring::Ring;
@@ -16,7 +17,7 @@ use crate::ring::Ring;
 /// The most rings of one runtime.
 const MOST: usize = 64;
 
-/// The rings of each runtime, by the threads that they are for.
+/// The rings of each runtime, by the threads that they are for; and behind them one of the engine, for what the kernel lacks.
 type Runtimes = HashMap<Id, Vec<Option<Arc<Ring>>>>;
 
 static RUNTIMES: LazyLock<Mutex<Runtimes>> = LazyLock::new(Mutex::default);
@@ -41,20 +42,42 @@ thread_local! {
 ///
 /// Outside of a runtime, or in one whose I/O is not enabled.
 pub(crate) fn current() -> io::Result<Arc<Ring>> {
+    let handle = handle();
+    let id = handle.id();
+    if let Some(ring) = remembered(id) {
+        return Ok(ring);
+    }
+    let ring = registered(&handle, |workers| number() % workers)?;
+    let last = (id, Arc::downgrade(&ring));
+    // A thread that is ending does without.
+    let _ending = LAST.try_with(|remembered| remembered.replace(Some(last)));
+    Ok(ring)
+}
+
+/// A ring that has an opcode, as far as is known: that of this thread, or one of the engine, which has all that are used here.
+///
+/// # Errors
+///
+/// As [`current`].
+///
+/// # Panics
+///
+/// As [`current`].
+pub(crate) fn with(opcode: u8) -> io::Result<Arc<Ring>> {
+    let ring = current()?;
+    if ring.supports(opcode) {
+        return Ok(ring);
+    }
+    registered(&handle(), |workers| workers)
+}
+
+fn handle() -> Handle {
     let Ok(handle) = Handle::try_current() else {
         panic!(
             "annulus-tokio needs a runtime of tokio's: poll its futures in a task, or inside of `block_on`"
         )
     };
-    let id = handle.id();
-    if let Some(ring) = remembered(id) {
-        return Ok(ring);
-    }
-    let ring = registered(&handle)?;
-    let last = (id, Arc::downgrade(&ring));
-    // A thread that is ending does without.
-    let _ending = LAST.try_with(|remembered| remembered.replace(Some(last)));
-    Ok(ring)
+    handle
 }
 
 fn remembered(id: Id) -> Option<Arc<Ring>> {
@@ -65,17 +88,19 @@ fn remembered(id: Id) -> Option<Arc<Ring>> {
     LAST.try_with(find).ok().flatten().filter(|ring| ring.is_listened_to())
 }
 
-/// The ring of this thread out of the registry, made if it is not there.
-fn registered(handle: &Handle) -> io::Result<Arc<Ring>> {
+/// The ring at a place, which follows from the number of workers, out of the registry; made if it is not there. The place behind the last
+/// worker's is that of the engine.
+fn registered(handle: &Handle, place: impl FnOnce(usize) -> usize) -> io::Result<Arc<Ring>> {
     let workers = handle.metrics().num_workers().clamp(1, MOST);
-    let place = number() % workers;
+    let place = place(workers);
     let made = {
         let mut runtimes = lock();
-        let rings = runtimes.entry(handle.id()).or_insert_with(|| vec![None; workers]);
+        let rings = runtimes.entry(handle.id()).or_insert_with(|| vec![None; workers + 1]);
         if let Some(ring) = rings.get(place).and_then(Option::as_ref) {
             return Ok(ring.clone());
         }
-        let ring = Ring::new(handle.id())?;
+        let backend = if place < workers { BackendChoice::Auto } else { BackendChoice::Engine };
+        let ring = Ring::new(handle.id(), backend)?;
         if let Some(empty) = rings.get_mut(place) {
             *empty = Some(ring.clone());
         }
@@ -115,4 +140,34 @@ fn number() -> usize {
 fn lock() -> MutexGuard<'static, Runtimes> {
     // What runs under this lock leaves the table whole, whatever becomes of it.
     RUNTIMES.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test")]
+mod tests {
+    use annulus::owned::MakeDir;
+    use tokio::runtime::Builder;
+
+    use super::*;
+    use crate::running::run_new;
+
+    /// An opcode that no kernel has.
+    const NONE: u8 = 255;
+
+    #[test]
+    fn what_the_kernel_lacks_goes_to_a_ring_of_the_engine() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("made");
+        let c_path = annulus_rt::fs::parts::c_path(&path).unwrap();
+        let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        runtime.block_on(async {
+            let (own, aside) = (current().unwrap(), with(NONE).unwrap());
+            assert!(!Arc::ptr_eq(&own, &aside) && aside.is_of_the_engine());
+            assert!(Arc::ptr_eq(&with(NONE).unwrap(), &aside), "one for the runtime");
+            run_new(NONE, || MakeDir::new(c_path.clone())).await.unwrap();
+            let again = run_new(NONE, || MakeDir::new(c_path.clone())).await;
+            assert_eq!(again.unwrap_err().raw_os_error(), Some(libc::EEXIST));
+        });
+        assert!(path.is_dir());
+    }
 }

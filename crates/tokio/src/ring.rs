@@ -3,6 +3,7 @@
 //! Its lock is held for a push and one call that does not wait, or to take completions out. Wakers are called, and dropped,
 //! without it. It decides nothing about operations: that is `running`'s.
 
+use std::any::Any;
 use std::collections::HashMap;
 use std::future::Future;
 use std::io;
@@ -13,7 +14,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use annulus::owned::{Key, Operation, OwnedRing, Refused, Ticket};
-use annulus::{BackendKind, IoUring};
+
+use annulus::{BackendChoice, BackendKind, IoUring, Probe};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -34,6 +36,8 @@ pub(crate) struct Ring {
     /// The runtime that it was made for.
     runtime: Id,
     places: Semaphore,
+    /// Which opcodes its back end has, if that could be asked.
+    probe: Option<Probe>,
     state: Mutex<State>,
     /// Whether a listener is there. Written under the lock; read without, as a hint of which ring to take.
     listened_to: AtomicBool,
@@ -42,12 +46,25 @@ pub(crate) struct Ring {
 struct State {
     ring: OwnedRing,
     waiting: HashMap<Key, Waker>,
+    /// How to take what comes of operations that were given up.
+    given_up: HashMap<Key, Take>,
     /// What the listener waits with.
     listener: Option<Waker>,
     /// Something was pushed that the system did not take at that moment.
     owing: bool,
     /// The descriptor of an engine's ring stays readable until a call finds the queue empty.
     is_engine: bool,
+}
+
+/// Takes what came of an operation, whose type it knows.
+type Take = Box<dyn FnOnce(&mut OwnedRing) -> Option<Box<dyn Any>> + Send>;
+
+/// What is to be done about operations that have ended, without the lock.
+#[derive(Default)]
+struct Ended {
+    wakers: Vec<Waker>,
+    /// What nobody wants any more: files to close, buffers to free, whose destructors may do anything.
+    unwanted: Vec<Box<dyn Any>>,
 }
 
 /// An operation that was submitted.
@@ -59,17 +76,32 @@ pub(crate) enum Started<O: Operation> {
 }
 
 impl Ring {
-    pub(crate) fn new(runtime: Id) -> io::Result<Arc<Self>> {
-        let ring =
-            OwnedRing::from_builder(IoUring::builder().setup_clamp().setup_cqsize(IN_FLIGHT), ENTRIES)?;
+    pub(crate) fn new(runtime: Id, backend: BackendChoice) -> io::Result<Arc<Self>> {
+        let mut builder = IoUring::builder();
+        builder.setup_clamp().setup_cqsize(IN_FLIGHT).backend(backend);
+        let ring = OwnedRing::from_builder(&builder, ENTRIES)?;
         let is_engine = ring.chosen().kind() == BackendKind::Engine;
-        let (waiting, listener) = (HashMap::new(), None);
+        let mut probe = Probe::new();
+        let probe = ring.submitter().register_probe(&mut probe).is_ok().then_some(probe);
+        let (waiting, given_up, listener) = (HashMap::new(), HashMap::new(), None);
+        let state = State { ring, waiting, given_up, listener, owing: false, is_engine };
         Ok(Arc::new(Self {
             runtime,
             places: Semaphore::new(PLACES),
-            state: Mutex::new(State { ring, waiting, listener, owing: false, is_engine }),
+            probe,
+            state: Mutex::new(state),
             listened_to: AtomicBool::new(false),
         }))
+    }
+
+    /// Whether its back end has an opcode, as far as is known.
+    pub(crate) fn supports(&self, opcode: u8) -> bool {
+        self.probe.as_ref().is_none_or(|probe| probe.is_supported(opcode))
+    }
+
+    #[cfg(test)]
+    pub(crate) fn is_of_the_engine(&self) -> bool {
+        self.lock().is_engine
     }
 
     /// Waits for a place among the operations in flight.
@@ -108,9 +140,9 @@ impl Ring {
         let ticket = state.ring.push(operation)?;
         state.submit();
         let output = state.ring.take(ticket);
-        let finished = state.finished();
+        let ended = state.ended();
         drop(state);
-        wake(finished);
+        ended.settle();
         Ok(output.map_or(Started::InFlight(ticket), Started::Ended))
     }
 
@@ -128,10 +160,10 @@ impl Ring {
             Some(_) => state.waiting.remove(&ticket.key()),
             None => state.waiting.insert(ticket.key(), waker),
         };
-        let finished = state.finished();
+        let ended = state.ended();
         drop(state);
         drop(replaced);
-        wake(finished);
+        ended.settle();
         if let Some(output) = output {
             return Poll::Ready(output);
         }
@@ -143,36 +175,38 @@ impl Ring {
     }
 
     /// Gives an operation up: cancels it, and leaves its memory with the ring until it has ended.
-    pub(crate) fn give_up(&self, key: Key) {
+    pub(crate) fn give_up<O: Operation>(&self, ticket: Ticket<O>) {
+        let key = ticket.key();
         let mut state = self.lock();
         let waker = state.waiting.remove(&key);
-        let has_ended = state.ring.is_finished(key);
-        state.ring.detach(key);
-        if !has_ended {
+        let output = state.ring.take(ticket);
+        if output.is_none() {
+            let take = move |ring: &mut OwnedRing| Some(Box::new(ring.take(ticket)?) as Box<dyn Any>);
+            state.given_up.insert(key, Box::new(take));
             // Refused only while the system takes nothing. Then it ends in its own time.
             let _refused = state.ring.cancel(key);
             state.submit();
         }
-        let finished = state.finished();
+        let ended = state.ended();
         drop(state);
-        drop(waker);
-        wake(finished);
+        drop((waker, output));
+        ended.settle();
     }
 
     /// Submits what is owed and takes completions out, for the listener.
     fn attend(&self) {
         let mut state = self.lock();
         state.submit();
-        let mut finished = state.finished();
+        let mut ended = state.ended();
         while state.is_engine && state.is_readable() {
             // Clears it, if the queue is empty; what came meanwhile is taken out.
             if state.ring.submitter().get_events().is_err() {
                 break;
             }
-            finished.append(&mut state.finished());
+            ended.append(state.ended());
         }
         drop(state);
-        wake(finished);
+        ended.settle();
     }
 
     /// Remembers whom to wake when something is owed. Whether something is.
@@ -196,11 +230,11 @@ impl Ring {
         };
         registry::forget(self.runtime, self);
         drop(listener);
-        wake(waiting.into_values().collect());
+        waiting.into_values().for_each(Waker::wake);
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // What may panic under the lock are destructors of results that nobody wants; the table is whole then.
+        // Nothing that runs under the lock is another's but what makes and completes operations; the table is whole then.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -220,13 +254,16 @@ impl State {
         }
     }
 
-    /// The wakers of those that have ended.
-    fn finished(&mut self) -> Vec<Waker> {
-        let mut wakers = Vec::new();
+    /// Those that have ended.
+    fn ended(&mut self) -> Ended {
+        let mut ended = Ended::default();
         while let Some(key) = self.ring.next_finished() {
-            wakers.extend(self.waiting.remove(&key));
+            ended.wakers.extend(self.waiting.remove(&key));
+            if let Some(take) = self.given_up.remove(&key) {
+                ended.unwanted.extend(take(&mut self.ring));
+            }
         }
-        wakers
+        ended
     }
 
     fn is_readable(&self) -> bool {
@@ -240,8 +277,16 @@ fn is_passing(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EBUSY | libc::EINTR))
 }
 
-fn wake(wakers: Vec<Waker>) {
-    wakers.into_iter().for_each(Waker::wake);
+impl Ended {
+    fn append(&mut self, mut more: Self) {
+        self.wakers.append(&mut more.wakers);
+        self.unwanted.append(&mut more.unwanted);
+    }
+
+    /// Wakes, and drops what is unwanted. Never under the lock.
+    fn settle(self) {
+        self.wakers.into_iter().for_each(Waker::wake);
+    }
 }
 
 /// The task that listens.

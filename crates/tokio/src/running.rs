@@ -24,9 +24,28 @@ const ATTEMPTS: usize = 16;
 ///
 /// Those of setting up a ring, and of the operation.
 pub(crate) async fn run<O: Operation<Output = Result<T, Errno>>, T>(make: impl Fn() -> O) -> io::Result<T> {
+    run_on(registry::current, make).await
+}
+
+/// As [`run`], for an opcode that came after Linux 5.10: where the kernel does not have it, on a ring of the engine.
+///
+/// # Errors
+///
+/// As [`run`].
+pub(crate) async fn run_new<O: Operation<Output = Result<T, Errno>>, T>(
+    opcode: u8,
+    make: impl Fn() -> O,
+) -> io::Result<T> {
+    run_on(|| registry::with(opcode), make).await
+}
+
+async fn run_on<O: Operation<Output = Result<T, Errno>>, T>(
+    ring: impl Fn() -> io::Result<Arc<Ring>>,
+    make: impl Fn() -> O,
+) -> io::Result<T> {
     let mut attempt = 1;
     loop {
-        match on(&registry::current()?, make()).await {
+        match on(&ring()?, make()).await {
             Err(errno) if is_spurious(errno) && attempt < ATTEMPTS => attempt += 1,
             output => return Ok(output?),
         }
@@ -42,8 +61,8 @@ pub(crate) async fn run_once<O: Operation<Output = Result<T, Errno>>, T>(operati
     Ok(on(&registry::current()?, operation).await?)
 }
 
-/// As [`run`], for an operation that gives its memory back.
-pub(crate) async fn run_with<O, B, T>(mut memory: B, make: impl Fn(B) -> O) -> (io::Result<T>, B)
+/// As [`run`], for an operation that gives its memory back. It may be made for the ring that it is going to run on.
+pub(crate) async fn run_with<O, B, T>(mut memory: B, make: impl Fn(B, &Arc<Ring>) -> O) -> (io::Result<T>, B)
 where
     O: Operation<Output = (Result<T, Errno>, B)>,
 {
@@ -53,7 +72,8 @@ where
             Ok(ring) => ring,
             Err(error) => return (Err(error), memory),
         };
-        let (result, back) = on(&ring, make(memory)).await;
+        let operation = make(memory, &ring);
+        let (result, back) = on(&ring, operation).await;
         match result {
             Err(errno) if is_spurious(errno) && attempt < ATTEMPTS => (attempt, memory) = (attempt + 1, back),
             result => return (result.map_err(io::Error::from), back),
@@ -115,7 +135,7 @@ impl<O: Operation> Future for Running<O> {
 impl<O: Operation> Drop for Running<O> {
     fn drop(&mut self) {
         if let State::InFlight(ticket) = self.state {
-            self.ring.give_up(ticket.key());
+            self.ring.give_up(ticket);
         }
     }
 }

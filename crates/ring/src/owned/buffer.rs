@@ -33,6 +33,63 @@ pub unsafe trait BufferMut: Send + 'static {
     unsafe fn filled(&mut self, len: usize);
 }
 
+/// Several buffers to write from, one after the other: a vector of them, or another row.
+///
+/// # Safety
+///
+/// As long as the value is neither moved nor changed, [`each_bytes`](Self::each_bytes) names the same memory, and nobody
+/// writes to it.
+pub unsafe trait Buffers: Send + 'static {
+    /// Names the bytes of each buffer in turn.
+    fn each_bytes(&self, each: &mut dyn FnMut(&[u8]));
+}
+
+/// Several buffers to read into, one after the other.
+///
+/// # Safety
+///
+/// As long as the value is neither moved nor used, what [`spaces`](Self::spaces) named stays valid for writes, and nobody
+/// else reads or writes it.
+pub unsafe trait BuffersMut: Send + 'static {
+    /// Names the room of each buffer in turn: where it starts, and how many bytes it has.
+    fn spaces(&mut self, each: &mut dyn FnMut(NonNull<u8>, usize));
+
+    /// Takes note that the first `len` bytes of the rooms were written, one room after the other.
+    ///
+    /// # Safety
+    ///
+    /// They were, and `len` is at most the size of all the rooms.
+    unsafe fn filled(&mut self, len: usize);
+}
+
+// SAFETY: the buffers stay in the vector, which is not changed; each keeps its bytes then.
+unsafe impl<B: Buffer> Buffers for Vec<B> {
+    fn each_bytes(&self, each: &mut dyn FnMut(&[u8])) {
+        for buffer in self {
+            each(buffer.bytes());
+        }
+    }
+}
+
+// SAFETY: as above.
+unsafe impl<B: BufferMut> BuffersMut for Vec<B> {
+    fn spaces(&mut self, each: &mut dyn FnMut(NonNull<u8>, usize)) {
+        for buffer in self {
+            let (start, room) = buffer.space();
+            each(start, room);
+        }
+    }
+
+    unsafe fn filled(&mut self, mut len: usize) {
+        for buffer in self {
+            let here = len.min(buffer.space().1);
+            // SAFETY: the rooms are filled in order (contract), so the first `here` bytes of this one were.
+            unsafe { buffer.filled(here) };
+            len -= here;
+        }
+    }
+}
+
 macro_rules! buffers {
     ($($Buffer:ty),*) => { $(
         // SAFETY: the bytes lie on the heap or are static, or in the value itself, which is not moved; no type

@@ -78,6 +78,40 @@ impl Truncate {
 }
 
 plain_operation! {
+    /// Says how a part of a file is going to be used: posix_fadvise(2).
+    pub struct Advise { handle: Handle, offset: u64, len: u32, advice: i32 }
+    entry(self) {
+        let len = libc::off_t::from(self.len);
+        opcode::Fadvise::new(self.handle.target(), len, self.advice).offset(self.offset).build()
+    }
+}
+
+impl Advise {
+    /// Gives an advice, `POSIX_FADV_*`, for `len` bytes from `offset`; 0 of them reach to the end.
+    pub fn new(handle: impl Into<Handle>, offset: u64, len: u32, advice: i32) -> Self {
+        Self { handle: handle.into(), offset, len, advice }
+    }
+}
+
+plain_operation! {
+    /// Writes what the page cache has of a part of a file to the disk: sync_file_range(2).
+    pub struct SyncRange { handle: Handle, offset: u64, len: u32, flags: u32 }
+    entry(self) {
+        opcode::SyncFileRange::new(self.handle.target(), self.len)
+            .offset(self.offset)
+            .flags(self.flags)
+            .build()
+    }
+}
+
+impl SyncRange {
+    /// Does what `flags`, `SYNC_FILE_RANGE_*`, say with `len` bytes from `offset`; 0 of them reach to the end.
+    pub fn new(handle: impl Into<Handle>, offset: u64, len: u32, flags: u32) -> Self {
+        Self { handle: handle.into(), offset, len, flags }
+    }
+}
+
+plain_operation! {
     /// Shuts a connection down, one way or both: shutdown(2).
     pub struct Shutdown { handle: Handle, how: i32 }
     entry(self) { opcode::Shutdown::new(self.handle.target(), self.how).build() }

@@ -10,7 +10,7 @@ use rustix::net::SocketAddrAny;
 
 use super::socket::AddressSpace;
 use super::vectored::Pieces;
-use super::{Buffer, BufferMut, Handle, Operation};
+use super::{Buffer, BufferMut, BuffersMut, Handle, Operation};
 use crate::types::ControlMessages;
 use crate::{cqueue, opcode, squeue};
 
@@ -192,7 +192,7 @@ unsafe impl<B: BufferMut> Operation for RecvMsg<B> {
         let received = cqe.to_result().map(|len| {
             let len = len as usize;
             // SAFETY: the kernel wrote that many bytes to the pieces, in order.
-            unsafe { self.pieces.filled(&mut self.buffers, len) };
+            unsafe { self.buffers.filled(len) };
             self.address.len = self.header.0.msg_namelen;
             self.control.truncate(self.header.0.msg_controllen as _);
             let flags = self.header.0.msg_flags & !libc::MSG_CMSG_CLOEXEC;

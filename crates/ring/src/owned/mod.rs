@@ -45,8 +45,8 @@ mod transfer;
 mod vectored;
 mod zero_copy;
 
-pub use buffer::{Buffer, BufferMut};
-pub use file::{Allocate, Close, CloseSlot, Nop, Shutdown, Splice, Sync, Truncate};
+pub use buffer::{Buffer, BufferMut, Buffers, BuffersMut};
+pub use file::{Advise, Allocate, Close, CloseSlot, Nop, Shutdown, Splice, Sync, SyncRange, Truncate};
 pub use handle::{Directory, Handle};
 pub use message::{Received, RecvMsg, SendMsg};
 pub use path::{HardLink, MakeDir, Open, Rename, Statx, Symlink, Unlink};

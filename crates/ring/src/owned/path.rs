@@ -266,7 +266,13 @@ impl Rename {
 
 path_operation! {
     /// Gives a file another name: linkat(2).
-    pub struct HardLink { of: CString, of_directory: Directory, path: CString, directory: Directory }
+    pub struct HardLink {
+        of: CString,
+        of_directory: Directory,
+        path: CString,
+        directory: Directory,
+        flags: i32,
+    }
     entry(self) {
         opcode::LinkAt::new(
             self.of_directory.as_target(),
@@ -274,6 +280,7 @@ path_operation! {
             self.directory.as_target(),
             self.path.as_ptr(),
         )
+        .flags(self.flags)
         .build()
     }
 }
@@ -282,13 +289,20 @@ impl HardLink {
     /// Makes `path` a name of `of`.
     pub fn new(of: impl Into<CString>, path: impl Into<CString>) -> Self {
         let (of_directory, directory) = (Directory::working(), Directory::working());
-        Self { of: of.into(), of_directory, path: path.into(), directory }
+        Self { of: of.into(), of_directory, path: path.into(), directory, flags: 0 }
     }
 
-    /// Starts from these directories.
+    /// Starts from these directories. An empty `of` with `AT_EMPTY_PATH` is what the first of them is itself.
     #[must_use]
     pub fn at(mut self, of: impl Into<Directory>, path: impl Into<Directory>) -> Self {
         (self.of_directory, self.directory) = (of.into(), path.into());
+        self
+    }
+
+    /// Sets `AT_SYMLINK_FOLLOW`, `AT_EMPTY_PATH`.
+    #[must_use]
+    pub fn flags(mut self, flags: i32) -> Self {
+        self.flags = flags;
         self
     }
 }

@@ -18,18 +18,26 @@ pub struct Read<B> {
     handle: Handle,
     buffer: B,
     offset: u64,
+    flags: i32,
 }
 
 impl<B: BufferMut> Read<B> {
     /// Reads as much as `buffer` holds, at offset 0.
     pub fn new(handle: impl Into<Handle>, buffer: B) -> Self {
-        Self { handle: handle.into(), buffer, offset: 0 }
+        Self { handle: handle.into(), buffer, offset: 0, flags: 0 }
     }
 
     /// Sets where in the file to read, in bytes; `u64::MAX` (-1) is the file's position.
     #[must_use]
     pub fn offset(mut self, offset: u64) -> Self {
         self.offset = offset;
+        self
+    }
+
+    /// Sets `RWF_*`, as preadv2(2) has them.
+    #[must_use]
+    pub fn flags(mut self, flags: i32) -> Self {
+        self.flags = flags;
         self
     }
 }
@@ -40,7 +48,10 @@ unsafe impl<B: BufferMut> Operation for Read<B> {
 
     fn entry(&mut self) -> squeue::Entry {
         let (start, room) = self.buffer.space();
-        opcode::Read::new(self.handle.target(), start.as_ptr(), entry_len(room)).offset(self.offset).build()
+        opcode::Read::new(self.handle.target(), start.as_ptr(), entry_len(room))
+            .offset(self.offset)
+            .rw_flags(self.flags)
+            .build()
     }
 
     unsafe fn complete(self, cqe: &cqueue::Entry) -> Self::Output {
@@ -93,18 +104,26 @@ pub struct Write<B> {
     handle: Handle,
     buffer: B,
     offset: u64,
+    flags: i32,
 }
 
 impl<B: Buffer> Write<B> {
     /// Writes `buffer` at offset 0.
     pub fn new(handle: impl Into<Handle>, buffer: B) -> Self {
-        Self { handle: handle.into(), buffer, offset: 0 }
+        Self { handle: handle.into(), buffer, offset: 0, flags: 0 }
     }
 
     /// Sets where in the file to write, in bytes; `u64::MAX` (-1) is the file's position.
     #[must_use]
     pub fn offset(mut self, offset: u64) -> Self {
         self.offset = offset;
+        self
+    }
+
+    /// Sets `RWF_*`, as pwritev2(2) has them.
+    #[must_use]
+    pub fn flags(mut self, flags: i32) -> Self {
+        self.flags = flags;
         self
     }
 }
@@ -117,6 +136,7 @@ unsafe impl<B: Buffer> Operation for Write<B> {
         let bytes = self.buffer.bytes();
         opcode::Write::new(self.handle.target(), bytes.as_ptr(), entry_len(bytes.len()))
             .offset(self.offset)
+            .rw_flags(self.flags)
             .build()
     }
 

@@ -167,12 +167,17 @@ impl AtomicFile {
 
 /// Whether a file without a name was refused for another reason than that the file system has none, or the kernel took the flag for
 /// another.
-fn knows_unnamed(refused: &io::Error) -> bool {
+#[must_use]
+pub fn knows_unnamed(refused: &io::Error) -> bool {
     !matches!(refused.raw_os_error(), Some(libc::EOPNOTSUPP | libc::EISDIR | libc::EINVAL))
 }
 
 /// The directory and the name of a path.
-fn split(path: &Path) -> io::Result<(PathBuf, OsString)> {
+///
+/// # Errors
+///
+/// `EINVAL` for a path that does not end in a name, or with a zero byte in it.
+pub fn split(path: &Path) -> io::Result<(PathBuf, OsString)> {
     let invalid = || io::Error::from_raw_os_error(libc::EINVAL);
     let name = path.file_name().ok_or_else(invalid)?;
     let is_named = path.as_os_str().as_bytes().ends_with(name.as_bytes());
@@ -326,7 +331,8 @@ impl Drop for Name {
 }
 
 /// A name that nothing else has, by all likelihood.
-fn unique() -> String {
+#[must_use]
+pub fn unique() -> String {
     format!(".annulus-{:016x}.tmp", RandomState::new().hash_one(std::process::id()))
 }
 

@@ -44,13 +44,15 @@ impl FileTimes {
         self.modified = Some(time);
         self
     }
+}
 
-    fn timestamps(self) -> io::Result<Timestamps> {
-        Ok(Timestamps {
-            last_access: timestamp(self.accessed)?,
-            last_modification: timestamp(self.modified)?,
-        })
-    }
+/// Times as the kernel takes them.
+///
+/// # Errors
+///
+/// `EINVAL` for a time that the kernel cannot hold.
+pub fn timestamps(times: FileTimes) -> io::Result<Timestamps> {
+    Ok(Timestamps { last_access: timestamp(times.accessed)?, last_modification: timestamp(times.modified)? })
 }
 
 /// As the kernel takes it.
@@ -149,7 +151,7 @@ async fn permissions_at(dir: Option<&Dir>, path: &Path, permissions: Permissions
 }
 
 async fn times_at(dir: Option<&Dir>, path: &Path, times: FileTimes) -> io::Result<()> {
-    let times = times.timestamps()?;
+    let times = timestamps(times)?;
     on_path(dir, path, move |dir, path| Ok(utimensat(dir, &path, &times, AtFlags::empty())?)).await
 }
 
@@ -164,7 +166,9 @@ async fn owner_at(
     on_path(dir, path, move |dir, path| Ok(chownat(dir, &path, user, group, flags)?)).await
 }
 
-fn mode(permissions: &Permissions) -> Mode {
+/// Permissions as the kernel takes them.
+#[must_use]
+pub fn mode(permissions: &Permissions) -> Mode {
     Mode::from_raw_mode(permissions.mode() & 0o7777)
 }
 
@@ -195,7 +199,7 @@ impl File {
     /// Those of futimens(3): `EPERM`, `EROFS`; `EINVAL` for a time that the kernel cannot hold; and as
     /// [`set_permissions`](Self::set_permissions).
     pub async fn set_times(&self, times: FileTimes) -> io::Result<()> {
-        let (fd, times) = (self.as_fd().try_clone_to_owned()?, times.timestamps()?);
+        let (fd, times) = (self.as_fd().try_clone_to_owned()?, timestamps(times)?);
         blocking(move || Ok(futimens(fd, &times)?)).await
     }
 

@@ -25,31 +25,41 @@ pub(super) async fn blocking<T: Send + 'static>(
 pub(super) async fn in_steps<T: Send + 'static>(
     work: impl FnOnce(&Stop) -> io::Result<T> + Send + 'static,
 ) -> io::Result<T> {
-    // Relaxed: the flag hands over nothing but itself.
-    struct StopWhenDropped(Stop);
-    impl Drop for StopWhenDropped {
-        fn drop(&mut self) {
-            self.0.0.store(true, Ordering::Relaxed);
-        }
-    }
-    let stop = Stop(Arc::new(AtomicBool::new(false)));
-    let _guard = StopWhenDropped(stop.clone());
+    let (stop, _guard) = Stop::when_dropped();
     blocking(move || work(&stop)).await
 }
 
 /// Whether nobody waits for the work any more.
 #[derive(Clone, Debug)]
-pub(super) struct Stop(Arc<AtomicBool>);
+pub struct Stop(Arc<AtomicBool>);
 
+// Relaxed throughout: the flag hands over nothing but itself.
 impl Stop {
+    /// One, and a guard: when that is dropped, nobody waits any more.
+    #[must_use]
+    pub fn when_dropped() -> (Self, StopGuard) {
+        let stop = Self(Arc::default());
+        (stop.clone(), StopGuard(stop))
+    }
+
     /// # Errors
     ///
     /// `ECANCELED` if nobody waits any more.
-    pub(super) fn check(&self) -> io::Result<()> {
+    pub fn check(&self) -> io::Result<()> {
         if self.0.load(Ordering::Relaxed) {
             return Err(io::Error::from_raw_os_error(libc::ECANCELED));
         }
         Ok(())
+    }
+}
+
+/// Says to a [`Stop`] that nobody waits any more.
+#[derive(Debug)]
+pub struct StopGuard(Stop);
+
+impl Drop for StopGuard {
+    fn drop(&mut self) {
+        self.0.0.store(true, Ordering::Relaxed);
     }
 }
 

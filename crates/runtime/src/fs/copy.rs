@@ -115,8 +115,12 @@ impl File {
     }
 }
 
-/// Copies in the kernel, as far as it can. Returns how much that was, and whether it was everything.
-fn copy_inside(
+/// Copies in the kernel, step by step, as far as it can. Returns how much that was, and whether it was everything.
+///
+/// # Errors
+///
+/// Those of copy_file_range(2) for which there is no other way; `ECANCELED` if it was stopped.
+pub fn copy_inside(
     source: &OwnedFd,
     mut offset: u64,
     target: &OwnedFd,

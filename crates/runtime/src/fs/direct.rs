@@ -58,8 +58,13 @@ impl DirectAlignment {
         AlignedBuf::with_alignment(len, self.memory.max(self.offset) as usize)
     }
 
-    /// What statx(2) says. `None` if the file takes no direct transfers at all.
-    fn told(metadata: &Metadata) -> Option<Self> {
+    /// The facts that tell it (`STATX_*`): with them in the mask, [`of`](Self::of) reads the answer.
+    pub const MASK: u32 = libc::STATX_DIOALIGN | READ_ALIGNMENT;
+
+    /// What statx(2) has said of a file, asked with [`MASK`](Self::MASK); 4096 of everything where the system does not tell. `None` if the
+    /// file takes no direct transfers at all.
+    #[must_use]
+    pub const fn of(metadata: &Metadata) -> Option<Self> {
         let facts = metadata.as_statx();
         if facts.stx_mask & libc::STATX_DIOALIGN == 0 {
             return Some(Self { memory: ENOUGH, offset: ENOUGH, read_offset: ENOUGH });
@@ -70,7 +75,7 @@ impl DirectAlignment {
             less => less,
         };
         let sound = memory.is_power_of_two() && offset.is_power_of_two() && read_offset.is_power_of_two();
-        sound.then_some(Self { memory, offset, read_offset })
+        if sound { Some(Self { memory, offset, read_offset }) } else { None }
     }
 }
 
@@ -99,10 +104,9 @@ impl File {
     /// `EOPNOTSUPP` if the file takes no direct transfers; else as [`metadata`](Self::metadata).
     pub async fn direct_alignment(&self) -> io::Result<DirectAlignment> {
         let base = Base::Dir(self.shared().clone());
-        let statx =
-            Statx::new(base, c"".to_owned(), libc::AT_EMPTY_PATH).mask(libc::STATX_DIOALIGN | READ_ALIGNMENT);
+        let statx = Statx::new(base, c"".to_owned(), libc::AT_EMPTY_PATH).mask(DirectAlignment::MASK);
         let metadata = Op::new(statx).await.map(Metadata)?;
-        DirectAlignment::told(&metadata).ok_or_else(|| io::Error::from_raw_os_error(libc::EOPNOTSUPP))
+        DirectAlignment::of(&metadata).ok_or_else(|| io::Error::from_raw_os_error(libc::EOPNOTSUPP))
     }
 }
 

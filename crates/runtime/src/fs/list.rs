@@ -88,17 +88,25 @@ pub struct ReadDir {
 }
 
 /// What a helper thread found.
-struct Found {
-    name: OsString,
-    file_type: Option<FileType>,
-    inode: u64,
+#[derive(Debug)]
+pub struct Found {
+    /// Its name.
+    pub name: OsString,
+    /// What kind of file it is, if the file system says so here.
+    pub file_type: Option<FileType>,
+    /// Its number in the file system.
+    pub inode: u64,
 }
 
 /// A listing between two batches, and what the last one brought.
-struct Batch {
-    listing: Listing,
-    found: VecDeque<Found>,
-    end: Option<io::Result<()>>,
+#[derive(Debug)]
+pub struct Batch {
+    /// How far it is.
+    pub listing: Listing,
+    /// What came.
+    pub found: VecDeque<Found>,
+    /// Nothing follows but this.
+    pub end: Option<io::Result<()>>,
 }
 
 type Reading = Pin<Box<dyn Future<Output = io::Result<Batch>>>>;
@@ -114,11 +122,7 @@ enum State {
 
 impl ReadDir {
     pub(super) fn new(dir: Dir, fd: OwnedFd, path: PathBuf) -> Self {
-        let first = blocking(move || {
-            // Opened again: the position in a directory belongs to the open file, which others may share.
-            let listing = Listing::read_from(&fd)?;
-            Ok(batch(listing))
-        });
+        let first = blocking(move || first_batch(&fd));
         Self { dir, path, ready: VecDeque::new(), state: State::Reading(Box::pin(first)) }
     }
 
@@ -186,8 +190,20 @@ pub async fn read_dir(path: impl AsRef<Path>) -> io::Result<ReadDir> {
     dir.list(path.to_owned())
 }
 
+/// Begins to list an open directory.
+///
+/// # Errors
+///
+/// Those of openat(2): `EMFILE`, `ENOTDIR`.
+pub fn first_batch(fd: &OwnedFd) -> io::Result<Batch> {
+    // Opened again: the position in a directory belongs to the open file, which others may share.
+    let listing = Listing::read_from(fd)?;
+    Ok(batch(listing))
+}
+
 /// Reads the next entries.
-fn batch(mut listing: Listing) -> Batch {
+#[must_use]
+pub fn batch(mut listing: Listing) -> Batch {
     let mut found = VecDeque::new();
     while found.len() < BATCH {
         let entry = match listing.read() {

@@ -212,6 +212,13 @@ impl Metadata {
     }
 }
 
+impl From<Facts> for Metadata {
+    /// What statx(2) has said, by whatever way.
+    fn from(facts: Facts) -> Self {
+        Self(facts)
+    }
+}
+
 fn time(stamp: &StatxTimestamp) -> SystemTime {
     let part = Duration::from_nanos(u64::from(stamp.tv_nsec));
     let seconds = Duration::from_secs(stamp.tv_sec.unsigned_abs());

@@ -60,6 +60,19 @@ pub use space::{Advice, AllocateMode};
 pub use transfer::RwFlags;
 pub use whole::{read, read_to_string, write};
 
+/// What of this needs no runtime: calls that block, in steps, and what goes before and after them. For crates that bring files
+/// through rings to other runtimes; not for programs, and without the promises that are made to those.
+#[doc(hidden)]
+pub mod parts {
+    pub use super::atomic::{knows_unnamed, split, unique};
+    pub use super::attributes::{mode, timestamps};
+    pub use super::blocking::{Stop, StopGuard};
+    pub use super::c_path;
+    pub use super::copy::copy_inside;
+    pub use super::list::{Batch, Found, batch, first_batch};
+    pub use super::remove::remove_tree;
+}
+
 use crate::driver::Op;
 use crate::driver::op::path::{Base, Statx};
 
@@ -93,6 +106,10 @@ pub async fn symlink_metadata(path: impl AsRef<Path>) -> io::Result<Metadata> {
 }
 
 /// A path as the kernel takes it.
-fn c_path(path: &Path) -> io::Result<CString> {
+///
+/// # Errors
+///
+/// `EINVAL` for a path with a zero byte.
+pub fn c_path(path: &Path) -> io::Result<CString> {
     CString::new(path.as_os_str().as_bytes()).map_err(|_| io::Error::from_raw_os_error(libc::EINVAL))
 }

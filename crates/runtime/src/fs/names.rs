@@ -30,7 +30,9 @@ pub enum RenameMode {
 }
 
 impl RenameMode {
-    const fn flags(self) -> u32 {
+    /// The bits.
+    #[must_use]
+    pub const fn bits(self) -> u32 {
         match self {
             Self::Replace => 0,
             Self::NoReplace => libc::RENAME_NOREPLACE,
@@ -168,7 +170,7 @@ async fn unlink(from: Origin<'_>, path: &Path, flags: i32) -> io::Result<()> {
 
 async fn rename_at(from: (Origin<'_>, &Path), to: (Origin<'_>, &Path), mode: RenameMode) -> io::Result<()> {
     let (from, to) = (place(from.0, from.1)?, place(to.0, to.1)?);
-    Op::new(Naming::Rename { from, to, flags: mode.flags() }).await
+    Op::new(Naming::Rename { from, to, flags: mode.bits() }).await
 }
 
 async fn link_at(from: (Origin<'_>, &Path), to: (Origin<'_>, &Path)) -> io::Result<()> {

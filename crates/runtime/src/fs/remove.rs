@@ -85,7 +85,12 @@ impl Level {
     }
 }
 
-fn remove_tree(start: BorrowedFd<'_>, path: CString, stop: &Stop) -> io::Result<()> {
+/// Removes a directory with all that is in it, or a symbolic link, step by step.
+///
+/// # Errors
+///
+/// As [`remove_dir_all`]; `ECANCELED` if it was stopped.
+pub fn remove_tree(start: BorrowedFd<'_>, path: CString, stop: &Stop) -> io::Result<()> {
     let root = match Level::enter(start, path.clone()) {
         Ok(root) => root,
         Err(Errno::NOTDIR | Errno::LOOP) => return remove_link(start, &path),

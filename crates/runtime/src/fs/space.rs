@@ -69,7 +69,9 @@ pub enum Advice {
 }
 
 impl Advice {
-    const fn number(self) -> i32 {
+    /// The number.
+    #[must_use]
+    pub const fn number(self) -> i32 {
         match self {
             Self::Normal => libc::POSIX_FADV_NORMAL,
             Self::Sequential => libc::POSIX_FADV_SEQUENTIAL,
