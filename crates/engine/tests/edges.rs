@@ -46,28 +46,53 @@ fn a_timeout_that_completes_ends_a_wait_for_more() {
     for flags in
         [SetupFlags::empty(), SetupFlags::SINGLE_ISSUER | SetupFlags::DEFER_TASKRUN, SetupFlags::SQPOLL]
     {
-        let mut ring = ring(flags);
-        let (soon, later) = (Timespec::new().nsec(1_000_000), Timespec::new().sec(5));
-        push(&mut ring, opcode::Timeout::new(&soon).build(), 1);
-        push(&mut ring, opcode::Timeout::new(&later).build(), 2);
-        ring.submit_and_wait(3).expect("it waits");
-        assert_eq!(results(&mut ring), [(1, ETIME)], "{flags:?}");
+        in_time(|soon| {
+            let mut ring = ring(flags);
+            let later = Timespec::new().sec(5);
+            push(&mut ring, opcode::Timeout::new(&soon).build(), 1);
+            push(&mut ring, opcode::Timeout::new(&later).build(), 2);
+            ring.submit_and_wait(3).expect("it waits");
+            let results = results(&mut ring);
+            if results == [(1, ETIME), (2, ETIME)] {
+                return false;
+            }
+            assert_eq!(results, [(1, ETIME)], "{flags:?}");
+            true
+        });
     }
+}
+
+/// Tries something in which a timeout comes while the ring is waited for. Where it may have come before, as others had the
+/// processor for so long, it is tried again with a longer one.
+fn in_time(attempt: impl Fn(Timespec) -> bool) {
+    let mut times = [1, 100, 1_000].map(Duration::from_millis).into_iter();
+    assert!(times.any(|time| attempt(time.into())), "a timeout does not end a wait");
 }
 
 #[test]
 fn a_number_that_a_timeout_counts_ends_a_wait_for_more() {
     let _alone = alone();
-    let mut ring = ring(SetupFlags::empty());
-    let later = Timespec::new().sec(5);
-    push(&mut ring, opcode::Timeout::new(&later).count(1).build(), 1);
-    push(&mut ring, opcode::Timeout::new(&later).build(), 2);
-    push(&mut ring, opcode::Timeout::new(&Timespec::new().nsec(1_000_000)).build(), 3);
-    push(&mut ring, opcode::Nop::new().build(), 4);
-    ring.submit().expect("it submits");
-    assert_eq!(results(&mut ring), [(4, 0), (1, 0)]);
-    ring.submit_and_wait(4).expect("it waits");
-    assert_eq!(results(&mut ring), [(3, ETIME)]);
+    in_time(|soon| {
+        let mut ring = ring(SetupFlags::empty());
+        let later = Timespec::new().sec(5);
+        push(&mut ring, opcode::Timeout::new(&later).count(1).build(), 1);
+        push(&mut ring, opcode::Timeout::new(&later).build(), 2);
+        push(&mut ring, opcode::Timeout::new(&soon).build(), 3);
+        push(&mut ring, opcode::Nop::new().build(), 4);
+        ring.submit().expect("it submits");
+        let first = results(&mut ring);
+        if first == [(4, 0), (1, 0), (3, ETIME)] {
+            return false;
+        }
+        assert_eq!(first, [(4, 0), (1, 0)]);
+        ring.submit_and_wait(4).expect("it waits");
+        let second = results(&mut ring);
+        if second == [(3, ETIME), (2, ETIME)] {
+            return false;
+        }
+        assert_eq!(second, [(3, ETIME)]);
+        true
+    });
 }
 
 #[test]
@@ -111,7 +136,7 @@ fn a_cancel_that_comes_while_a_worker_begins_ends_the_request() {
             push(&mut ring, opcode::Nop::new().build(), 0);
         }
         push(&mut ring, opcode::AsyncCancel::new(1).build(), 2);
-        let limit = Timespec::new().sec(5);
+        let limit = Timespec::new().sec(60);
         let waited = ring.submitter().submit_with_args(4002, &SubmitArgs::new().timespec(&limit));
         let mut results = results(&mut ring);
         results.retain(|(user_data, _)| *user_data != 0);
@@ -125,22 +150,35 @@ fn a_cancel_that_comes_while_a_worker_begins_ends_the_request() {
 #[test]
 fn what_a_worker_opened_for_a_ring_that_ends_is_closed() {
     let _alone = alone();
-    let before = open_descriptors();
     for flags in [SetupFlags::empty(), SetupFlags::SINGLE_ISSUER | SetupFlags::DEFER_TASKRUN] {
-        let mut ring = ring(flags);
-        let path = c"/dev/null";
-        for n in 0..100 {
-            let open = opcode::OpenAt::new(types::Fd(libc::AT_FDCWD), path.as_ptr()).build();
-            push(&mut ring, open.flags(squeue::Flags::ASYNC), n);
+        let mut left = Vec::new();
+        for _ in 0..10 {
+            left.push(open_amid_an_end(flags));
+            if left.ends_with(&[0]) {
+                break;
+            }
         }
-        ring.submit().expect("it submits");
-        if flags.is_empty() {
-            drop(ring);
-            continue;
-        }
-        std::thread::sleep(Duration::from_millis(300));
-        let taken = results(&mut ring).len();
-        drop(ring);
-        assert_eq!(open_descriptors(), before + taken, "{flags:?}");
+        // One that is told of between the last look at the queue and the end is the program's: seldom, and only where
+        // completions do not wait for the owner.
+        assert!(left.ends_with(&[0]) && (left.len() == 1 || flags.is_empty()), "{flags:?}: {left:?}");
     }
+}
+
+/// Has workers open a hundred files and ends the ring. How many descriptors are left that nobody was told of.
+fn open_amid_an_end(flags: SetupFlags) -> usize {
+    let before = open_descriptors();
+    let mut ring = ring(flags);
+    let path = c"/dev/null";
+    for n in 0..100 {
+        let open = opcode::OpenAt::new(types::Fd(libc::AT_FDCWD), path.as_ptr()).build();
+        push(&mut ring, open.flags(squeue::Flags::ASYNC), n);
+    }
+    ring.submit().expect("it submits");
+    if !flags.is_empty() {
+        // For workers to bring what they have opened.
+        std::thread::sleep(Duration::from_millis(300));
+    }
+    let taken = results(&mut ring).len();
+    drop(ring);
+    open_descriptors() - before - taken
 }

@@ -10,7 +10,7 @@ use std::sync::mpsc;
 use annulus_rt::fs::File;
 use annulus_rt::net::TcpListener;
 use annulus_rt::{counters, run};
-use common::{Numbers, alone, settled_descriptors, turns, under};
+use common::{Numbers, alone, settled_at, settled_descriptors, turns, under};
 
 /// A thread that writes one byte after the other, each a while after it was told to.
 #[expect(
@@ -144,7 +144,8 @@ fn an_accept_that_is_cancelled_as_somebody_connects_loses_no_connection_and_no_d
             while served.len() < ROUNDS {
                 served.push(listener.accept().await.unwrap());
             }
-            assert_eq!(settled_descriptors().await, before + 2 * ROUNDS, "both ends of each");
+            // Both ends of each.
+            settled_at(before + 2 * ROUNDS).await;
             let mut ends: Vec<_> = served.iter().map(|stream| stream.peer_addr().unwrap()).collect();
             let mut others: Vec<_> = clients.iter().map(|client| client.local_addr().unwrap()).collect();
             ends.sort();

@@ -20,7 +20,7 @@ use annulus_rt::fs::OpenOptions;
 use annulus_rt::net::{TcpListener, TcpStream};
 use annulus_rt::time::{sleep, timeout};
 use annulus_rt::{Either, counters, run, select, yield_now};
-use common::{alone, descriptors};
+use common::{alone, settled_at, settled_descriptors};
 use fastrand::Rng;
 
 fn setting(name: &str) -> Option<u64> {
@@ -41,8 +41,7 @@ fn rounds<S>(name: &str, set_up: impl AsyncFnOnce() -> S, round: impl AsyncFn(&m
             near.send_all("x").await.0.unwrap();
             far.receiver().next().await.unwrap();
             drop((near, far));
-            settled().await;
-            let before = descriptors();
+            let before = settled_descriptors().await;
 
             let mut state = set_up().await;
             for number in 0..rounds {
@@ -52,8 +51,8 @@ fn rounds<S>(name: &str, set_up: impl AsyncFnOnce() -> S, round: impl AsyncFn(&m
                 std::mem::forget(said);
             }
             drop(state);
-            settled().await;
-            assert_eq!((descriptors(), counters().stale), (before, 0));
+            settled_at(before).await;
+            assert_eq!(counters().stale, 0);
         })
         .unwrap();
     });

@@ -273,7 +273,7 @@ fn the_end_of_a_stream_is_none_and_a_reset_is_an_error() {
 
         let (near, far) = pair().await;
         near.send_all("never read").await.0.unwrap();
-        sleep(Duration::from_millis(20)).await;
+        far.readable().await.unwrap();
         // Closing with bytes unread resets the connection.
         far.close().await.unwrap();
         let (result, _) = near.recv(vec![0; 8]).await;

@@ -8,9 +8,8 @@ use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use annulus_rt::net::{ConnectOptions, Keepalive, ListenOptions, TcpListener, TcpStream, lookup_host};
-use annulus_rt::time::sleep;
-use annulus_rt::{counters, run, spawn};
-use common::{alone, descriptors, silent_port};
+use annulus_rt::{run, spawn};
+use common::{alone, descriptors, in_flight, leaves_none_more, on_the_engine, settled_at, silent_port};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, getsockname, listen, socket_with};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -56,11 +55,11 @@ fn an_address_that_does_not_answer_is_overtaken_by_the_next() {
             let stream = options.connect([hole.address, good]).await.unwrap();
             assert_eq!(stream.peer_addr().unwrap(), good);
             // The loser was cancelled, and closed.
-            while counters().in_flight > 0 {
-                sleep(Duration::from_millis(1)).await;
+            if on_the_engine() {
+                in_flight(0).await;
+            } else {
+                settled_at(before + 1).await;
             }
-            sleep(Duration::from_millis(5)).await;
-            assert!(descriptors() <= before + 1 || common::on_the_engine());
         })
         .unwrap();
     });
@@ -251,7 +250,7 @@ fn dropping_what_connects_to_nowhere_leaves_nothing() {
         let hole = BlackHole::new("127.0.0.1");
         let address = hole.address;
         run(async move {
-            let mut counts = Vec::new();
+            let mut first = None;
             for _ in 0..2 {
                 for _ in 0..50 {
                     let connecting = spawn(async move { TcpStream::connect(address).await });
@@ -259,13 +258,8 @@ fn dropping_what_connects_to_nowhere_leaves_nothing() {
                     connecting.abort();
                     assert!(connecting.await.is_err());
                 }
-                while counters().in_flight > 0 {
-                    sleep(Duration::from_millis(1)).await;
-                }
-                sleep(Duration::from_millis(5)).await;
-                counts.push(descriptors());
+                leaves_none_more(&mut first).await;
             }
-            assert_eq!(counts[0], counts[1]);
         })
         .unwrap();
     });

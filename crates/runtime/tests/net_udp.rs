@@ -219,7 +219,10 @@ fn many_datagrams_leave_by_one_call_and_arrive_by_one() {
 #[test]
 fn a_peer_that_nobody_listens_on_refuses_and_the_socket_goes_on() {
     run(async {
-        let (one, one_at, other, other_at) = two();
+        let (one, one_at, ..) = two();
+        // At an address where no other test gets the port meanwhile.
+        let other = UdpSocket::bind("127.0.0.81:0".parse().unwrap()).unwrap();
+        let other_at = other.local_addr().unwrap();
         other.close().await.unwrap();
         one.connect(other_at).await.unwrap();
         assert_eq!(one.peer_addr().unwrap(), other_at);

@@ -24,7 +24,7 @@ use annulus_rt::net::{ListenOptions, TcpListener, TcpStream};
 use annulus_rt::sync::Shutdown;
 use annulus_rt::time::{now, sleep, timeout};
 use annulus_rt::{Builder, Either, counters, select, spawn, yield_now};
-use common::{alone, descriptors};
+use common::{alone, descriptors, settled_at, settled_descriptors};
 
 /// What the side that connects is told by: the port to connect to.
 const CLIENT: &str = "ANNULUS_SOAK_CLIENT";
@@ -68,8 +68,7 @@ async fn serve_until_over(seed: u64) {
     near.send_all("x").await.0.unwrap();
     assert_eq!(far.receiver().next().await.unwrap().unwrap().as_ref(), b"x");
     drop((near, far));
-    settled().await;
-    let before = descriptors();
+    let before = settled_descriptors().await;
 
     let listener = ListenOptions::new().backlog(4096).bind("0.0.0.0:0".parse().unwrap()).unwrap();
     let client = start_client(listener.local_addr().unwrap().port(), seed);
@@ -80,8 +79,8 @@ async fn serve_until_over(seed: u64) {
     accepting.await.unwrap();
     shutdown.drain(Duration::from_secs(60)).await.expect("what serves a connection that is gone ends");
 
-    settled().await;
-    assert_eq!((descriptors(), counters().stale), (before, 0));
+    settled_at(before).await;
+    assert_eq!(counters().stale, 0);
     assert_flat(&samples);
 }
 

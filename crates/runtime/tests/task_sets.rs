@@ -9,6 +9,7 @@ use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
+use annulus_rt::sync::Notify;
 use annulus_rt::time::{sleep, timeout};
 use annulus_rt::{Builder, JoinError, JoinSet, coop, run, spawn, task_local, yield_now};
 
@@ -16,21 +17,26 @@ use annulus_rt::{Builder, JoinError, JoinSet, coop, run, spawn, task_local, yiel
 fn a_set_yields_outputs_in_the_order_in_which_tasks_end() {
     run(async {
         let mut set = JoinSet::new();
-        for ms in [30_u64, 10, 20] {
+        let ends: Vec<_> = (0..3).map(|_| Rc::new(Notify::new())).collect();
+        for (at, end) in ends.iter().cloned().enumerate() {
             set.spawn(async move {
-                sleep(Duration::from_millis(ms)).await;
-                ms
+                end.notified().await;
+                at
             });
         }
         assert_eq!(set.len(), 3);
         assert!(set.try_join_next().is_none());
         // A wait that is given up loses nothing.
         assert!(timeout(Duration::ZERO, set.join_next()).await.is_err());
+        for at in [1, 2, 0] {
+            ends[at].notify_one();
+            yield_now().await;
+        }
         let mut order = Vec::new();
         while let Some(output) = set.join_next().await {
             order.push(output.unwrap());
         }
-        assert_eq!(order, [10, 20, 30]);
+        assert_eq!(order, [1, 2, 0]);
         assert!(set.is_empty());
         assert!(set.join_next().await.is_none());
         let squares: JoinSet<u32> = (1..=3).map(|number| async move { number * number }).collect();

@@ -282,25 +282,35 @@ fn blocking_work_runs_elsewhere_and_comes_back() {
 #[test]
 fn timers_fire_in_order_and_never_early() {
     run(async {
-        let start = Instant::now();
-        let order = Rc::new(RefCell::new(Vec::new()));
-        let tasks: Vec<_> = [30_u64, 10, 20, 0, 10]
-            .into_iter()
-            .enumerate()
-            .map(|(at, ms)| {
-                let order = order.clone();
-                let deadline = start + Duration::from_millis(ms);
-                spawn(async move {
-                    sleep_until(deadline).await;
-                    assert!(Instant::now() >= deadline);
-                    order.borrow_mut().push((ms, at));
+        for unit in [10, 100, 1_000].map(Duration::from_millis) {
+            let start = Instant::now();
+            let order = Rc::new(RefCell::new(Vec::new()));
+            let tasks: Vec<_> = [3_u32, 1, 2, 0, 1]
+                .into_iter()
+                .enumerate()
+                .map(|(at, units)| {
+                    let order = order.clone();
+                    let deadline = start + units * unit;
+                    spawn(async move {
+                        sleep_until(deadline).await;
+                        assert!(Instant::now() >= deadline);
+                        order.borrow_mut().push((units, at));
+                    })
                 })
-            })
-            .collect();
-        for task in tasks {
-            task.await.unwrap();
+                .collect();
+            yield_now().await;
+            // One that is over when it is first waited for does not wait for those before it: on a machine that was busy
+            // for so long, again with longer ones.
+            let all_wait = Instant::now() < start + unit;
+            for task in tasks {
+                task.await.unwrap();
+            }
+            if all_wait {
+                assert_eq!(*order.borrow(), [(0, 3), (1, 1), (1, 4), (2, 2), (3, 0)]);
+                return;
+            }
         }
-        assert_eq!(*order.borrow(), [(0, 3), (10, 1), (10, 4), (20, 2), (30, 0)]);
+        panic!("five tasks were not polled within a second");
     })
     .unwrap();
 }
@@ -358,11 +368,18 @@ fn an_idle_executor_uses_no_time_of_the_processor() {
         [fields[11], fields[12]].map(|ticks| ticks.parse::<u64>().unwrap()).iter().sum::<u64>()
     };
     run(async {
-        let enters = counters().enters;
-        let before = ticks();
-        sleep(Duration::from_millis(300)).await;
-        assert!(ticks() - before <= 1, "{} ticks of 10 ms in 300 ms of sleep", ticks() - before);
-        assert!(counters().enters - enters <= 5, "{} calls in one sleep", counters().enters - enters);
+        let mut spent = Vec::new();
+        // What keeps a processor from the whole machine is charged to whoever had it: not each time, though.
+        for _ in 0..5 {
+            let enters = counters().enters;
+            let before = ticks();
+            sleep(Duration::from_millis(300)).await;
+            spent.push((ticks() - before, counters().enters - enters));
+            if spent.iter().any(|(ticks, enters)| *ticks <= 1 && *enters <= 5) {
+                return;
+            }
+        }
+        panic!("ticks of 10 ms, and calls, in 300 ms of sleep: {spent:?}");
     })
     .unwrap();
 }

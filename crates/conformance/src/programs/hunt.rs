@@ -4,6 +4,7 @@
 //! when both runs take their time, several times over, and if the reference then agrees with itself.
 
 use std::fmt;
+use std::sync::{PoisonError, RwLock};
 
 use super::arena::Arena;
 use super::compare::{Difference, differences};
@@ -24,6 +25,10 @@ const SHRINKING: u32 = 8;
 
 /// How many smaller programs are tried.
 const SHRINKS: usize = 600;
+
+/// The numbers of descriptors, which are the process's: one that a program gives up while its requests still name it would be
+/// that of a file of another program, were one run meanwhile on another thread.
+static NUMBERS: RwLock<()> = RwLock::new(());
 
 /// Two back ends, and programs to tell them apart.
 #[derive(Debug)]
@@ -119,6 +124,11 @@ impl<'a> Hunt<'a> {
     }
 
     fn run(&mut self, program: &Program, backend: &BackendUnderTest, pace: Pace<'_>) -> Result<Record, Skip> {
+        if program.gives_up_numbers() {
+            let _alone = NUMBERS.write().unwrap_or_else(PoisonError::into_inner);
+            return run(program, backend, &mut self.arena, &self.paths, pace);
+        }
+        let _beside_others = NUMBERS.read().unwrap_or_else(PoisonError::into_inner);
         run(program, backend, &mut self.arena, &self.paths, pace)
     }
 

@@ -15,6 +15,16 @@ pub struct Program {
     pub steps: Vec<Step>,
 }
 
+impl Program {
+    /// Whether it closes descriptors of the process.
+    pub(super) fn gives_up_numbers(&self) -> bool {
+        let closes = |step: &Step| {
+            matches!(step, Step::CloseOwn(_) | Step::Push(Request { op: Op::Close { .. }, .. }))
+        };
+        self.steps.iter().any(closes)
+    }
+}
+
 /// How the ring of a program is set up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RingShape {

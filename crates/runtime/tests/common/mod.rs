@@ -6,14 +6,14 @@ use std::io::Write;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::symlink;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
 use annulus::{BackendChoice, environment};
 use annulus_rt::cancel::Canceller;
 use annulus_rt::net::{TcpListener, TcpStream};
-use annulus_rt::time::sleep;
+use annulus_rt::time::{now, sleep};
 use annulus_rt::{JoinHandle, counters, spawn, yield_now};
 use rustix::net::{self, AddressFamily, SocketFlags, SocketType, sockopt};
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
@@ -22,6 +22,31 @@ use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
 pub(crate) fn descriptors() -> usize {
     // The one that lists them is among them, each time.
     fs::read_dir("/proc/self/fd").expect("/proc is mounted").count()
+}
+
+/// How long is waited for what comes by itself, however much else the machine has to do.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Waits on this thread until so many descriptors are open. When a run is over, a helper thread may still hold for a moment
+/// what it woke that run by, and a worker of the engine what it worked on.
+pub(crate) fn until_descriptors(expected: usize) {
+    let end = now() + PATIENCE;
+    while descriptors() != expected {
+        assert!(
+            now() < end,
+            "{} descriptors are open instead of {expected}: {:?}",
+            descriptors(),
+            open_files()
+        );
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// What the descriptors of this process are.
+fn open_files() -> Vec<PathBuf> {
+    let links = fs::read_dir("/proc/self/fd").expect("/proc is mounted");
+    // One that was closed meanwhile is none.
+    links.filter_map(|link| fs::read_link(link.ok()?.path()).ok()).collect()
 }
 
 /// Runs `test` in a process of its own: descriptors and signals are the process's, and other tests run in
@@ -138,13 +163,39 @@ pub(crate) async fn in_flight(count: usize) {
     turns(2).await;
 }
 
-/// How many descriptors are open when nothing is in flight any more.
+/// How many descriptors are open when nothing is in flight any more, and the number has not changed for a while: helper
+/// threads, workers of the engine and the kernel's own close by and by.
 pub(crate) async fn settled_descriptors() -> usize {
     in_flight(0).await;
-    // The kernel may leave a close to a thread of its own.
-    sleep(Duration::from_millis(5)).await;
+    let (mut open, mut looks) = (descriptors(), 0);
+    while looks < 10 {
+        sleep(Duration::from_millis(1)).await;
+        let now = descriptors();
+        looks = if now == open { looks + 1 } else { 0 };
+        open = now;
+    }
     in_flight(0).await;
-    descriptors()
+    open
+}
+
+/// Waits until nothing is in flight and no more than so many descriptors are open.
+pub(crate) async fn settled_at(most: usize) {
+    in_flight(0).await;
+    let end = now() + PATIENCE;
+    while descriptors() > most {
+        assert!(now() < end, "{} descriptors are open instead of {most}: {:?}", descriptors(), open_files());
+        sleep(Duration::from_millis(1)).await;
+    }
+    in_flight(0).await;
+}
+
+/// Waits until nothing is in flight and no more descriptors are open than the first time, of which it makes a note: what
+/// the engine opens when it is first needed stays until the ring goes.
+pub(crate) async fn leaves_none_more(first: &mut Option<usize>) {
+    match *first {
+        Some(first) => settled_at(first).await,
+        None => *first = Some(settled_descriptors().await),
+    }
 }
 
 /// Starts a task under a canceller of its own.

@@ -65,7 +65,7 @@ fn stopping_closes_idle_connections_and_the_listener_at_once() {
 
 #[test]
 fn stopping_lets_a_running_response_finish_and_says_that_it_is_the_last() {
-    let mut site = Site::start(|_| {});
+    let mut site = Site::start(|config| config.grace = Duration::from_secs(3600));
     let size = 64 << 20;
     File::create(site.path("large.bin")).and_then(|file| file.set_len(size)).expect("made");
     let mut client = site.client();
