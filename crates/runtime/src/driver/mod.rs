@@ -74,7 +74,7 @@ pub(crate) struct Counted {
 pub(crate) struct Driver {
     inner: RefCell<Inner>,
     /// The canceller that is being run, if any.
-    under: Current,
+    pub(crate) under: Current,
     /// The ring's table of files, once it was asked for; `None` in it where there can be none.
     slots: OnceCell<Option<Slots>>,
 }

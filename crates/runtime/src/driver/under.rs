@@ -138,6 +138,24 @@ impl Current {
         false
     }
 
+    /// Does something that belongs to no run, wherever it is called.
+    pub(crate) fn outside<T>(&self, act: impl FnOnce() -> T) -> T {
+        /// Gives the run its place back, also if that panics.
+        struct Back<'d>(&'d Current, Option<Rc<Run>>);
+
+        impl Drop for Back<'_> {
+            fn drop(&mut self) {
+                let run = self.1.take();
+                self.0.number.set(run.as_ref().map_or(NONE, |run| run.number));
+                self.0.run.replace(run);
+            }
+        }
+
+        let _back = Back(self, self.run.take());
+        self.number.set(NONE);
+        act()
+    }
+
     /// Notes an operation for every run that is being polled.
     pub(super) fn note(&self, driver: &Driver, key: Key) {
         let innermost = self.run();

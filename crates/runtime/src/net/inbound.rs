@@ -1,5 +1,5 @@
-//! What a socket has received and nobody has read: bytes or messages of receives that were dropped, connections of
-//! accepts that were.
+//! What a socket has received and nobody has read: bytes or messages of receives that were dropped. (Connections of accepts
+//! that were: `arrivals.rs`.)
 //!
 //! A receive that is dropped may have taken something from the socket already, or take it before its
 //! cancellation arrives. That is kept here, and as long as it is in doubt the next receive waits, so that
@@ -13,7 +13,6 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use crate::driver::op::msg::{Arrived, Keeper};
-use crate::fd::SharedFd;
 
 /// The receiving side of a socket: of a stream, which has bytes, of one that has messages, or of a listener.
 #[derive(Debug)]
@@ -75,6 +74,21 @@ impl<T> Inbound<T> {
         self.in_doubt.get() == 0 && self.kept.borrow().is_empty() && self.error.get().is_none()
     }
 
+    /// A dropped one had taken this.
+    pub(crate) fn push(&self, taken: T) {
+        self.kept.borrow_mut().push_back(taken);
+    }
+
+    /// What was kept first.
+    pub(crate) fn pop(&self) -> Option<T> {
+        self.kept.borrow_mut().pop_front()
+    }
+
+    /// Whether something was kept.
+    pub(crate) fn has_some(&self) -> bool {
+        !self.kept.borrow().is_empty()
+    }
+
     fn take_error(&self) -> Option<io::Error> {
         self.error.take().map(io::Error::from_raw_os_error)
     }
@@ -106,36 +120,12 @@ impl Inbound {
 impl Inbound<Message> {
     /// The message that was kept first. `None` if none was.
     pub(crate) fn read_message(&self) -> Option<io::Result<Message>> {
-        let first = self.kept.borrow_mut().pop_front();
-        first.map(Ok).or_else(|| self.take_error().map(Err))
+        self.pop().map(Ok).or_else(|| self.take_error().map(Err))
     }
 
     /// Puts a message back in front.
     pub(crate) fn put_back(&self, message: Message) {
         self.kept.borrow_mut().push_front(message);
-    }
-}
-
-/// The connections of a listener.
-///
-/// An accept waits here for the end of one that was dropped before. In a soak without that, connections stayed in the
-/// backlog although an accept was armed: probably as the kernel tells one of those that wait of a connection, the oldest,
-/// and nobody accepts it if that one is being cancelled, before the next connection comes.
-pub(crate) type Arrivals = Inbound<SharedFd>;
-
-impl Arrivals {
-    /// A dropped accept had accepted this.
-    pub(crate) fn keep_connection(&self, connection: SharedFd) {
-        self.kept.borrow_mut().push_back(connection);
-    }
-
-    /// The connection that was kept first, once nothing is in doubt. `None` if none was.
-    pub(crate) async fn next_kept(&self) -> Option<SharedFd> {
-        if self.is_clear() {
-            return None;
-        }
-        self.settled().await;
-        self.kept.borrow_mut().pop_front()
     }
 }
 
@@ -175,7 +165,7 @@ impl Keeper for Rc<Inbound<Message>> {
     }
 
     fn keep(&self, bytes: Vec<u8>, arrived: Arrived) {
-        self.kept.borrow_mut().push_back((bytes, arrived));
+        self.push((bytes, arrived));
     }
 
     fn keep_error(&self, errno: i32) {

@@ -3,6 +3,7 @@
 //! What sockets do is written once, for all protocols: [`Stream`], [`Listener`] and [`DatagramSocket`], of which
 //! [`TcpStream`], [`UdpSocket`], [`UnixStream`] and the like are names.
 
+pub(crate) mod arrivals;
 mod datagram;
 pub(crate) mod inbound;
 mod listener;

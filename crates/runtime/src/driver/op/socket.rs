@@ -13,7 +13,7 @@ use super::path::made;
 use super::{nothing, number};
 use crate::driver::{Completion, Driver, Operation, Slot};
 use crate::fd::SharedFd;
-use crate::net::inbound::Arrivals;
+use crate::net::arrivals::Arrivals;
 
 /// accept4(2), again and again.
 pub(crate) struct AcceptMulti {
@@ -21,13 +21,26 @@ pub(crate) struct AcceptMulti {
     pub(crate) arrivals: Rc<Arrivals>,
     /// Whose table of files the connections go to, if not to that of the process.
     pub(crate) direct: Option<Rc<Driver>>,
+    failed: bool,
 }
 
-/// The next accept takes what a dropped one had accepted.
-fn keep(arrivals: &Arrivals, completion: Completion) {
-    if let Ok(connection) = accepted(completion) {
-        arrivals.keep_connection(connection);
+impl AcceptMulti {
+    pub(crate) const fn new(fd: SharedFd, arrivals: Rc<Arrivals>, direct: Option<Rc<Driver>>) -> Self {
+        Self { fd, arrivals, direct, failed: false }
     }
+}
+
+/// Another accept takes what a dropped one had accepted. Whether that failed, and not for being cancelled.
+fn keep(arrivals: &Arrivals, completion: Completion) -> bool {
+    if let Ok(connection) = accepted(completion) {
+        arrivals.keep(connection);
+    }
+    has_failed(completion)
+}
+
+/// Whether the next accept would fail as well.
+fn has_failed(completion: Completion) -> bool {
+    completion.result < 0 && ![libc::ECANCELED, libc::EINTR].contains(&-completion.result)
 }
 
 /// The descriptor that a completion of an accept stands for.
@@ -55,21 +68,31 @@ unsafe impl Operation for AcceptMulti {
 
     /// A connection in a slot is closed: only who asks for that could take it.
     fn late(&mut self, completion: Completion) {
-        match &self.direct {
-            Some(driver) => drop(Slot::filled(driver, completion)),
+        self.failed = match &self.direct {
+            Some(driver) => {
+                drop(Slot::filled(driver, completion));
+                has_failed(completion)
+            }
             None => keep(&self.arrivals, completion),
-        }
+        };
     }
 
     fn over(&mut self) {
-        self.arrivals.settle();
+        self.arrivals.settle(&self.fd, self.failed);
     }
 }
 
 /// accept4(2), once.
 pub(crate) struct Accept {
-    pub(crate) fd: SharedFd,
-    pub(crate) arrivals: Rc<Arrivals>,
+    fd: SharedFd,
+    arrivals: Rc<Arrivals>,
+    failed: bool,
+}
+
+impl Accept {
+    pub(crate) const fn new(fd: SharedFd, arrivals: Rc<Arrivals>) -> Self {
+        Self { fd, arrivals, failed: false }
+    }
 }
 
 // SAFETY: the share keeps the descriptor open; no address is asked for.
@@ -90,11 +113,11 @@ unsafe impl Operation for Accept {
     }
 
     fn late(&mut self, completion: Completion) {
-        keep(&self.arrivals, completion);
+        self.failed = keep(&self.arrivals, completion);
     }
 
     fn over(&mut self) {
-        self.arrivals.settle();
+        self.arrivals.settle(&self.fd, self.failed);
     }
 }
 
@@ -135,11 +158,12 @@ pub(crate) struct AcceptNamed {
     fd: SharedFd,
     arrivals: Rc<Arrivals>,
     place: Box<Place>,
+    failed: bool,
 }
 
 impl AcceptNamed {
     pub(crate) fn new(fd: SharedFd, arrivals: Rc<Arrivals>) -> Self {
-        Self { fd, arrivals, place: Place::new() }
+        Self { fd, arrivals, place: Place::new(), failed: false }
     }
 }
 
@@ -161,11 +185,11 @@ unsafe impl Operation for AcceptNamed {
     }
 
     fn late(&mut self, completion: Completion) {
-        keep(&self.arrivals, completion);
+        self.failed = keep(&self.arrivals, completion);
     }
 
     fn over(&mut self) {
-        self.arrivals.settle();
+        self.arrivals.settle(&self.fd, self.failed);
     }
 }
 

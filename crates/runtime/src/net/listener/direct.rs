@@ -4,14 +4,12 @@
 //! are free, connections are accepted as ordinary descriptors, one by one, until there are more.
 
 use std::fmt::{self, Debug, Formatter};
-use std::future::poll_fn;
 use std::io;
-use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
 
 use super::{
-    Accept, AcceptMulti, Arrivals, Flow, Listener, MOST_WAITING, Op, Ordinary, PhantomData, SharedFd, Stream,
+    Accept, AcceptMulti, Armed, Arrival, Arrivals, Flow, Listener, MOST_WAITING, Ordinary, PhantomData,
+    SharedFd, Single, Stream, next_of, next_single,
 };
 use crate::driver::{Completion, Driver, Slot};
 use crate::executor::Context as Executor;
@@ -22,11 +20,12 @@ use crate::net::protocol::Direct;
 pub struct IncomingDirect<P> {
     fd: SharedFd,
     arrivals: Rc<Arrivals>,
-    flow: Option<Flow<AcceptMulti>>,
+    /// The operation for all, and, dropped before it, that it is in flight.
+    flow: Option<(Armed, Flow<AcceptMulti>)>,
     /// It was asked to end.
     stopping: bool,
     /// The accept of one connection as an ordinary descriptor, if that is what is waited for.
-    single: Option<Op<Accept>>,
+    single: Option<Single<Accept>>,
     /// There is no such accept here (before Linux 5.19).
     missing: bool,
     protocol: PhantomData<P>,
@@ -90,62 +89,51 @@ impl<P: Ordinary> IncomingDirect<P> {
         let executor = Executor::current();
         loop {
             if self.single.is_some() {
-                return poll_fn(|cx| self.poll_single(cx)).await.map(Stream::from_shared);
+                return self.next_single().await;
             }
             let room = !self.missing && has_room(&executor);
             match &self.flow {
-                None if room => {
-                    if let Some(kept) = self.arrivals.next_kept().await {
+                None => {
+                    if let Some(kept) = self.arrivals.next_kept(&self.fd).await {
                         return Ok(Stream::from_shared(kept));
+                    }
+                    if !room {
+                        return self.next_single().await;
                     }
                     self.start(&executor.driver)?;
                 }
-                None => {
-                    if let Some(kept) = self.arrivals.next_kept().await {
-                        return Ok(Stream::from_shared(kept));
-                    }
-                    let (fd, arrivals) = (self.fd.clone(), self.arrivals.clone());
-                    self.single = Some(Op::new(Accept { fd, arrivals }));
-                    continue;
-                }
-                Some(flow) if !room && !self.stopping => {
+                Some((_, flow)) if !room && !self.stopping => {
                     flow.stop();
                     self.stopping = true;
                 }
                 Some(_) => {}
             }
-            let Some(completion) = poll_fn(|cx| self.poll_flow(cx)).await else {
-                self.flow = None;
-                continue;
-            };
-            if let Some(accepted) = self.taken(&executor.driver, completion) {
-                return accepted;
+            let Some((_, flow)) = &mut self.flow else { continue };
+            match next_of(flow, &self.arrivals).await {
+                Arrival::Kept(kept) => {
+                    self.arrivals.look(&self.fd);
+                    return Ok(Stream::from_shared(kept));
+                }
+                Arrival::Own(None) => self.flow = None,
+                Arrival::Own(Some(completion)) => {
+                    if let Some(accepted) = self.taken(&executor.driver, completion) {
+                        return accepted;
+                    }
+                }
             }
         }
     }
 
+    async fn next_single(&mut self) -> io::Result<Stream<Direct<P>>> {
+        next_single(&mut self.single, &self.fd, &self.arrivals).await.map(Stream::from_shared)
+    }
+
     fn start(&mut self, driver: &Rc<Driver>) -> io::Result<()> {
-        let op = AcceptMulti {
-            fd: self.fd.clone(),
-            arrivals: self.arrivals.clone(),
-            direct: Some(driver.clone()),
-        };
-        self.flow = Some(Flow::start(op, MOST_WAITING)?);
+        let op = AcceptMulti::new(self.fd.clone(), self.arrivals.clone(), Some(driver.clone()));
+        let flow = Flow::start(op, MOST_WAITING)?;
+        self.flow = Some((Armed::new(&self.arrivals), flow));
         self.stopping = false;
         Ok(())
-    }
-
-    fn poll_flow(&mut self, cx: &Context<'_>) -> Poll<Option<Completion>> {
-        self.flow.as_mut().map_or(Poll::Ready(None), |flow| flow.poll_next(cx))
-    }
-
-    fn poll_single(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<SharedFd>> {
-        let Some(single) = &mut self.single else { return Poll::Pending };
-        let accepted = Pin::new(single).poll(cx);
-        if accepted.is_ready() {
-            self.single = None;
-        }
-        accepted
     }
 
     /// What a completion brought; nothing if it only says that there is no such accept, or that it was
@@ -161,7 +149,10 @@ impl<P: Ordinary> IncomingDirect<P> {
                 self.missing = true;
                 None
             }
-            Err(errno) if errno == -libc::ECANCELED => None,
+            Err(errno) if errno == -libc::ECANCELED => {
+                self.flow = None;
+                None
+            }
             Err(errno) => Some(Err(io::Error::from_raw_os_error(-errno))),
         }
     }

@@ -8,15 +8,14 @@ use std::future::poll_fn;
 use std::io;
 use std::marker::PhantomData;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::Poll;
 
 use rustix::io::Errno;
 use rustix::net;
 
 use super::Stream;
-use super::inbound::Arrivals;
+use super::arrivals::{Armed, Arrival, Arrivals, Single, Waiting};
 use super::protocol::codec::Codec as _;
 use super::protocol::{Ordinary, Tcp};
 use crate::driver::op::socket::{Accept, AcceptMulti, AcceptNamed, accepted};
@@ -50,18 +49,21 @@ impl<P: Ordinary> Listener<P> {
     }
 
     /// Accepts one connection. Each call is an operation of its own; [`incoming`](Self::incoming) costs one
-    /// for all. If it is dropped, a connection that it accepts in spite of that goes to the next accept of this listener.
+    /// for all. If it is dropped, a connection that it accepts in spite of that goes to another accept of this listener: to one that
+    /// waits, or to the next.
     ///
     /// # Errors
     ///
     /// Those of accept(2): `EMFILE` and `ENFILE` (wait before trying again), `ECONNABORTED` (try again);
     /// `EBUSY` if too many operations are in flight.
     pub async fn accept(&self) -> io::Result<Stream<P>> {
-        if let Some(kept) = self.arrivals.next_kept().await {
+        if let Some(kept) = self.arrivals.next_kept(&self.fd).await {
             return Ok(Stream::from_shared(kept));
         }
-        let (fd, arrivals) = (self.fd.clone(), self.arrivals.clone());
-        Op::new(Accept { fd, arrivals }).await.map(Stream::from_shared)
+        let accept = Accept::new(self.fd.clone(), self.arrivals.clone());
+        match self.arrivals.accept(&self.fd, accept).await? {
+            Arrival::Kept(fd) | Arrival::Own(fd) => Ok(Stream::from_shared(fd)),
+        }
     }
 
     /// Accepts one connection, and says who the peer is.
@@ -70,12 +72,20 @@ impl<P: Ordinary> Listener<P> {
     ///
     /// Those of [`accept`](Self::accept).
     pub async fn accept_from(&self) -> io::Result<(Stream<P>, P::Address)> {
-        if let Some(kept) = self.arrivals.next_kept().await {
-            let peer = net::getpeername(&kept)?.ok_or(Errno::NOTCONN)?;
-            return Ok((Stream::from_shared(kept), P::Address::decode(peer)?));
-        }
-        let (fd, peer) = Op::new(AcceptNamed::new(self.fd.clone(), self.arrivals.clone())).await?;
-        Ok((Stream::from_shared(fd), P::Address::decode(peer)?))
+        let kept = match self.arrivals.next_kept(&self.fd).await {
+            Some(kept) => kept,
+            None => {
+                let accept = AcceptNamed::new(self.fd.clone(), self.arrivals.clone());
+                match self.arrivals.accept(&self.fd, accept).await? {
+                    Arrival::Kept(kept) => kept,
+                    Arrival::Own((fd, peer)) => {
+                        return Ok((Stream::from_shared(fd), P::Address::decode(peer)?));
+                    }
+                }
+            }
+        };
+        let peer = net::getpeername(&kept)?.ok_or(Errno::NOTCONN)?;
+        Ok((Stream::from_shared(kept), P::Address::decode(peer)?))
     }
 
     /// The connections as they come, by one multishot operation. At most 64 that were accepted wait to be
@@ -116,15 +126,16 @@ impl<P> Debug for Listener<P> {
 }
 
 /// The connections of a listener; see [`Listener::incoming`]. Connections that were accepted and not taken
-/// when it is dropped go to the next accept of the listener.
+/// when it is dropped go to another accept of the listener: to one that waits, or to the next.
 pub struct Incoming<P = Tcp> {
     fd: SharedFd,
     arrivals: Rc<Arrivals>,
-    flow: Option<Flow<AcceptMulti>>,
+    /// The operation for all, and, dropped before it, that it is in flight.
+    flow: Option<(Armed, Flow<AcceptMulti>)>,
     /// This kernel has no multishot accept (before 5.19).
     one_by_one: bool,
-    /// The accept of one connection, then.
-    single: Option<Op<Accept>>,
+    /// The accept of one connection, then: it stays here while it waits, so that what it accepts is not lost with the future.
+    single: Option<Single<Accept>>,
     protocol: PhantomData<P>,
 }
 
@@ -136,46 +147,78 @@ impl<P: Ordinary> Incoming<P> {
     /// Those of [`Listener::accept`]. After an error it can be called again.
     pub async fn next(&mut self) -> io::Result<Stream<P>> {
         loop {
+            let (fd, arrivals) = (&self.fd, &self.arrivals);
+            if self.flow.is_none()
+                && self.single.is_none()
+                && let Some(kept) = arrivals.next_kept(fd).await
+            {
+                return Ok(Stream::from_shared(kept));
+            }
             if self.one_by_one {
-                if self.single.is_none()
-                    && let Some(kept) = self.arrivals.next_kept().await
-                {
+                return next_single(&mut self.single, fd, arrivals).await.map(Stream::from_shared);
+            }
+            let flow = match &mut self.flow {
+                Some((_, flow)) => flow,
+                None => {
+                    let accept = AcceptMulti::new(fd.clone(), arrivals.clone(), None);
+                    let flow = Flow::start(accept, MOST_WAITING)?;
+                    &mut self.flow.insert((Armed::new(arrivals), flow)).1
+                }
+            };
+            match next_of(flow, arrivals).await {
+                Arrival::Kept(kept) => {
+                    arrivals.look(fd);
                     return Ok(Stream::from_shared(kept));
                 }
-                return poll_fn(|cx| self.poll_single(cx)).await.map(Stream::from_shared);
-            }
-            if self.flow.is_none() {
-                if let Some(kept) = self.arrivals.next_kept().await {
-                    return Ok(Stream::from_shared(kept));
+                Arrival::Own(Some(completion)) if completion.result == -libc::EINVAL => {
+                    self.one_by_one = true;
+                    self.flow = None;
                 }
-                let (fd, arrivals) = (self.fd.clone(), self.arrivals.clone());
-                let op = AcceptMulti { fd, arrivals, direct: None };
-                self.flow = Some(Flow::start(op, MOST_WAITING)?);
-            }
-            match poll_fn(|cx| self.poll_flow(cx)).await {
-                Some(completion) if completion.result == -libc::EINVAL => self.one_by_one = true,
-                Some(completion) => return accepted(completion).map(Stream::from_shared),
+                Arrival::Own(Some(completion)) => {
+                    if completion.result == -libc::ECANCELED {
+                        self.flow = None;
+                    }
+                    return accepted(completion).map(Stream::from_shared);
+                }
                 // A multishot operation may end at any time; it is started again.
-                None => self.flow = None,
+                Arrival::Own(None) => self.flow = None,
             }
         }
     }
+}
 
-    fn poll_flow(&mut self, cx: &Context<'_>) -> Poll<Option<Completion>> {
-        self.flow.as_mut().map_or(Poll::Ready(None), |flow| flow.poll_next(cx))
+/// The next completion of a multishot accept, or what another accept leaves.
+async fn next_of(flow: &mut Flow<AcceptMulti>, arrivals: &Arrivals) -> Arrival<Option<Completion>> {
+    let mut waiting = Waiting::new(arrivals);
+    poll_fn(|cx| match flow.poll_next(cx) {
+        Poll::Ready(completion) => Poll::Ready(Arrival::Own(completion)),
+        Poll::Pending => waiting.poll_kept(cx).map(Arrival::Kept),
+    })
+    .await
+}
+
+/// The connection of the accept that is waited for, or that is started now, or what another accept leaves.
+async fn next_single(
+    single: &mut Option<Single<Accept>>,
+    fd: &SharedFd,
+    arrivals: &Rc<Arrivals>,
+) -> io::Result<SharedFd> {
+    let started = single
+        .get_or_insert_with(|| Single::new(arrivals, Op::new(Accept::new(fd.clone(), arrivals.clone()))));
+    let came = started.next(arrivals).await;
+    if let Ok(Arrival::Kept(kept)) = came {
+        arrivals.look(fd);
+        return Ok(kept);
     }
-
-    /// The operation stays here while it waits, so that what it accepts is not lost with the future.
-    fn poll_single(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<SharedFd>> {
-        let single = self.single.get_or_insert_with(|| {
-            let (fd, arrivals) = (self.fd.clone(), self.arrivals.clone());
-            Op::new(Accept { fd, arrivals })
-        });
-        let accepted = Pin::new(single).poll(cx);
-        if accepted.is_ready() {
-            self.single = None;
+    *single = None;
+    match came {
+        Ok(Arrival::Kept(connection) | Arrival::Own(connection)) => Ok(connection),
+        Err(error) => {
+            if error.raw_os_error() == Some(libc::ECANCELED) {
+                arrivals.look(fd);
+            }
+            Err(error)
         }
-        accepted
     }
 }
 
