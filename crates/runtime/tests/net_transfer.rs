@@ -11,7 +11,7 @@ use annulus_rt::fs::File;
 use annulus_rt::io::AsyncRead as _;
 use annulus_rt::net::{TcpListener, TcpStream, UnixStream};
 use annulus_rt::{Either, run, select, spawn, yield_now};
-use common::{alone, descriptors, pair, until_descriptors};
+use common::{alone, descriptors, pair, turns, until_descriptors};
 use rustix::fs::{Advice, fadvise};
 use rustix::net::sockopt;
 
@@ -242,6 +242,33 @@ fn what_was_being_passed_on_comes_back_when_that_is_given_up() {
         read.unwrap();
         assert!(got == pattern(1_500_000), "lost or reordered: {} bytes", got.len());
         sending.await.unwrap();
+    })
+    .unwrap();
+}
+
+#[test]
+fn what_comes_back_goes_before_what_had_come_with_it() {
+    run(async {
+        let (client, here) = UnixStream::pair().unwrap();
+        let (there, server) = UnixStream::pair().unwrap();
+        let sending = spawn(async move { client.send_all(pattern(150_000)).await.0 });
+        // More than goes through the pipe at once was taken by a receive that nobody looks at.
+        let mut receiving = Box::pin(here.recv(Vec::with_capacity(150_000)));
+        assert!(matches!(select(&mut receiving, async {}).await, Either::Right(())));
+        turns(2_000).await;
+        drop(receiving);
+        sending.await.unwrap().unwrap();
+        // What goes on finds no room, and is given up.
+        sockopt::set_socket_send_buffer_size(&there, 4_096).unwrap();
+        assert!(matches!(select(here.splice_to(&there, 150_000), turns(2_000)).await, Either::Right(())));
+        there.shutdown(Shutdown::Write).await.unwrap();
+        let (read, mut all) = server.read_to_end(Vec::new()).await;
+        read.unwrap();
+        let rest = 150_000 - all.len();
+        let (read, back) = here.recv_exact(vec![0; rest]).await;
+        read.unwrap();
+        all.extend_from_slice(&back);
+        assert!(all == pattern(150_000), "another order");
     })
     .unwrap();
 }

@@ -10,6 +10,7 @@ mod buf_writer;
 mod copy;
 mod pipe;
 mod raw;
+mod splice;
 mod split;
 mod stdio;
 mod streams;

@@ -31,6 +31,10 @@ pub struct PipeReader(Raw);
 pub struct PipeWriter(Raw);
 
 impl PipeReader {
+    pub(super) const fn raw(&self) -> &Raw {
+        &self.0
+    }
+
     /// The descriptor, for other uses.
     ///
     /// # Errors
@@ -51,6 +55,10 @@ impl PipeReader {
 }
 
 impl PipeWriter {
+    pub(super) const fn raw(&self) -> &Raw {
+        &self.0
+    }
+
     /// The descriptor, for other uses.
     ///
     /// # Errors
@@ -74,6 +82,18 @@ impl AsyncWrite for PipeWriter {
 
     async fn shutdown(&self) -> io::Result<()> {
         self.0.close().await
+    }
+}
+
+impl From<Raw> for PipeReader {
+    fn from(raw: Raw) -> Self {
+        Self(raw)
+    }
+}
+
+impl From<Raw> for PipeWriter {
+    fn from(raw: Raw) -> Self {
+        Self(raw)
     }
 }
 

@@ -87,15 +87,21 @@ impl Raw {
         fd.try_into_owned().map_err(|fd| Self { fd: RefCell::new(Some(fd)), inbound: self.inbound })
     }
 
-    fn share(&self) -> Option<SharedFd> {
+    /// What dropped reads had taken.
+    pub(super) const fn kept(&self) -> &Rc<Inbound> {
+        &self.inbound
+    }
+
+    /// `None` after it was closed.
+    pub(super) fn share(&self) -> Option<SharedFd> {
         self.fd.borrow().clone()
     }
 }
 
-fn would_block(result: &io::Result<usize>) -> bool {
+pub(super) fn would_block(result: &io::Result<usize>) -> bool {
     result.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
 }
 
-async fn ready(fd: &SharedFd, events: i16) -> io::Result<()> {
+pub(super) async fn ready(fd: &SharedFd, events: i16) -> io::Result<()> {
     Op::new(PollFd { fd: fd.clone(), events }).await
 }

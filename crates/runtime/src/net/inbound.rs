@@ -100,6 +100,21 @@ impl Inbound {
         self.kept.borrow_mut().extend(bytes);
     }
 
+    /// They are to be read before all others.
+    pub(crate) fn put_front(&self, bytes: &[u8]) {
+        let mut kept = self.kept.borrow_mut();
+        for byte in bytes.iter().rev() {
+            kept.push_front(*byte);
+        }
+    }
+
+    /// The first `count` of those that were kept are elsewhere now.
+    pub(crate) fn consume(&self, count: usize) {
+        let mut kept = self.kept.borrow_mut();
+        let taken = count.min(kept.len());
+        kept.drain(..taken);
+    }
+
     /// What was kept, in order: at most `most` bytes of it. `None` if nothing was.
     pub(crate) fn read(&self, most: usize) -> Option<io::Result<Vec<u8>>> {
         let mut kept = self.kept.borrow_mut();
@@ -126,6 +141,23 @@ impl Inbound<Message> {
     /// Puts a message back in front.
     pub(crate) fn put_back(&self, message: Message) {
         self.kept.borrow_mut().push_front(message);
+    }
+}
+
+/// As long as it exists, receives wait: an operation is taking something by another way.
+#[derive(Debug)]
+pub(crate) struct Doubt(Rc<Inbound>);
+
+impl Doubt {
+    pub(crate) fn of(inbound: &Rc<Inbound>) -> Self {
+        inbound.doubt();
+        Self(inbound.clone())
+    }
+}
+
+impl Drop for Doubt {
+    fn drop(&mut self) {
+        self.0.settle();
     }
 }
 

@@ -14,6 +14,8 @@ mod tcp;
 mod udp;
 mod unix;
 
+pub(crate) use stream::without_blocking;
+
 pub use datagram::{Datagram, DatagramSocket, Datagrams, PooledDatagram};
 pub use listener::{Incoming, IncomingDirect, Listener};
 pub use lookup::{ToSocketAddrs, lookup_host};

@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 
 use super::Stdio;
 use crate::buf::{BufResult, IoBuf, IoBufMut};
-use crate::io::{AsyncRead, AsyncWrite, Raw};
+use crate::io::{AsyncRead, AsyncWrite, PipeReader, PipeWriter, Raw};
 
 /// What a child reads as standard input. Shutting it down closes it, which is the end for the child.
 #[derive(Debug)]
@@ -40,6 +40,19 @@ impl AsyncRead for ChildStderr {
         self.0.read(buf).await
     }
 }
+
+/// For whoever takes the end of any pipe, and to move bytes without a copy: [`PipeReader::splice_to_stream`].
+macro_rules! pipe {
+    ($($stream:ident as $pipe:ident),*) => {$(
+        impl From<$stream> for $pipe {
+            fn from(stream: $stream) -> Self {
+                Self::from(stream.0)
+            }
+        }
+    )*};
+}
+
+pipe!(ChildStdin as PipeWriter, ChildStdout as PipeReader, ChildStderr as PipeReader);
 
 /// What each of the three can be made of and become.
 macro_rules! descriptor {

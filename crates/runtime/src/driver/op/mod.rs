@@ -17,6 +17,7 @@ pub(crate) mod process;
 pub(crate) mod rw;
 pub(crate) mod socket;
 pub(crate) mod space;
+pub(crate) mod splice;
 pub(crate) mod stream;
 pub(crate) mod vectored;
 pub(crate) mod xattr;

@@ -34,6 +34,7 @@ use crate::driver::op::socket::Shutdown;
 use crate::fd::SharedFd;
 
 pub use halves::{OwnedReadHalf, OwnedWriteHalf, ReuniteError};
+pub(crate) use nonblocking::without_blocking;
 pub use receiver::Receiver;
 pub use send::ZeroCopy;
 pub(super) use send::is_missing;
@@ -76,6 +77,15 @@ impl<P: Protocol> Stream<P> {
     /// With what dropped receives had taken.
     pub(super) const fn from_parts(fd: SharedFd, inbound: Rc<Inbound>) -> Self {
         Self { fd, inbound, protocol: PhantomData }
+    }
+
+    pub(crate) const fn shared(&self) -> &SharedFd {
+        &self.fd
+    }
+
+    /// What dropped receives had taken.
+    pub(crate) const fn inbound(&self) -> &Rc<Inbound> {
+        &self.inbound
     }
 
     /// Receives into a buffer of one's own, up to its capacity; 0 is the end of the stream.

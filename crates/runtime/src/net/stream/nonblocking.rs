@@ -9,7 +9,7 @@ use rustix::io::Errno;
 ///
 /// Operations in the ring do not look at that, and on this thread nothing else runs meanwhile; another process that
 /// shares the socket may see it for that moment.
-pub(super) fn without_blocking<T>(
+pub(crate) fn without_blocking<T>(
     socket: BorrowedFd<'_>,
     call: impl FnOnce() -> Result<T, Errno>,
 ) -> Result<T, Errno> {

@@ -135,8 +135,8 @@ impl Passage {
                 }
                 Err(Errno::INTR) => {}
                 Err(errno) => {
+                    self.inbound.put_front(bytes);
                     self.give_back();
-                    self.inbound.keep(bytes);
                     return Err(errno.into());
                 }
             }
@@ -155,7 +155,7 @@ impl Passage {
                 Ok(0) | Err(_) => break,
             }
         }
-        self.inbound.keep(&bytes[..done]);
+        self.inbound.put_front(&bytes[..done]);
         self.filled = 0;
     }
 }
