@@ -6,7 +6,7 @@
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use annulus_rt::buf::{BufResult, IoBuf};
@@ -30,8 +30,15 @@ use crate::{Dir, File, OpenOptions};
 ///
 /// As [`AtomicFile::create`], [`File::write_all_at`] and [`AtomicFile::commit`]. The file is as it was then, unless it was the last
 /// step that failed, bringing the directory to the disk (`EIO`).
-pub async fn write_atomic<B: IoBuf + Send>(path: impl AsRef<Path>, contents: B) -> BufResult<(), B> {
-    let new = match AtomicFile::create(path).await {
+pub fn write_atomic<B: IoBuf + Send>(
+    path: impl AsRef<Path>,
+    contents: B,
+) -> impl Future<Output = BufResult<(), B>> + Send {
+    replace(split(path.as_ref()), contents)
+}
+
+async fn replace<B: IoBuf + Send>(place: io::Result<(PathBuf, OsString)>, contents: B) -> BufResult<(), B> {
+    let new = match AtomicFile::create_at(place).await {
         Ok(new) => new,
         Err(error) => return (Err(error), contents),
     };
@@ -78,8 +85,7 @@ impl AtomicFile {
     /// Those of openat2(2) for the directory (`ENOENT`, `ENOTDIR`, `EACCES`) and the file (`ENOSPC`, `EROFS`, `EDQUOT`); `EINVAL` for a
     /// path that does not end in a name, or has a zero byte.
     pub async fn create(path: impl AsRef<Path>) -> io::Result<Self> {
-        let (above, name) = split(path.as_ref())?;
-        Self::create_named(Dir::open(above).await?, name).await
+        Self::create_at(split(path.as_ref())).await
     }
 
     /// What is to be written.
@@ -113,6 +119,11 @@ impl AtomicFile {
             Err(error) if error.raw_os_error() == Some(libc::EINVAL) => Ok(()),
             synced => synced,
         }
+    }
+
+    async fn create_at(place: io::Result<(PathBuf, OsString)>) -> io::Result<Self> {
+        let (above, name) = place?;
+        Self::create_named(Dir::open(above).await?, name).await
     }
 
     async fn create_named(dir: Dir, name: OsString) -> io::Result<Self> {

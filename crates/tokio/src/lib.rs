@@ -83,6 +83,7 @@ mod cursor;
 mod dir;
 mod facts;
 mod file;
+mod fixed;
 mod lent;
 mod list;
 mod make_dir;

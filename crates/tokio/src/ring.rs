@@ -15,13 +15,14 @@ use std::task::{Context, Poll, Waker};
 
 use annulus::owned::{Key, Operation, OwnedRing, Refused, Ticket};
 
-use annulus::{BackendChoice, BackendKind, IoUring, Probe};
+use annulus::{BackendChoice, BackendKind, IoUring, Probe, Submitter};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::runtime::{Handle, Id};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
+use crate::fixed::Slots;
 use crate::registry;
 
 /// How many entries are queued between two calls.
@@ -48,6 +49,7 @@ struct State {
     waiting: HashMap<Key, Waker>,
     /// How to take what comes of operations that were given up.
     given_up: HashMap<Key, Take>,
+    slots: Slots,
     /// What the listener waits with.
     listener: Option<Waker>,
     /// Something was pushed that the system did not take at that moment.
@@ -84,7 +86,8 @@ impl Ring {
         let mut probe = Probe::new();
         let probe = ring.submitter().register_probe(&mut probe).is_ok().then_some(probe);
         let (waiting, given_up, listener) = (HashMap::new(), HashMap::new(), None);
-        let state = State { ring, waiting, given_up, listener, owing: false, is_engine };
+        let slots = Slots::default();
+        let state = State { ring, waiting, given_up, slots, listener, owing: false, is_engine };
         Ok(Arc::new(Self {
             runtime,
             places: Semaphore::new(PLACES),
@@ -97,6 +100,12 @@ impl Ring {
     /// Whether its back end has an opcode, as far as is known.
     pub(crate) fn supports(&self, opcode: u8) -> bool {
         self.probe.as_ref().is_none_or(|probe| probe.is_supported(opcode))
+    }
+
+    /// Does something about its registered buffers.
+    pub(crate) fn with_slots<T>(&self, act: impl FnOnce(&mut Slots, &Submitter<'_>) -> T) -> T {
+        let State { ring, slots, .. } = &mut *self.lock();
+        act(slots, &ring.submitter())
     }
 
     #[cfg(test)]

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use annulus_rt::buf::{BufResult, IoBuf};
 
-use crate::File;
 use crate::file::OWN_POSITION;
+use crate::{File, OpenOptions};
 
 /// Reads a whole file, also one whose length is not known before, as those of `/proc`, a pipe or a device.
 ///
@@ -38,8 +38,18 @@ pub async fn read_to_string(path: impl AsRef<Path>) -> io::Result<String> {
 /// # Errors
 ///
 /// Those of [`File::create`] and [`File::write_all_at`], with the buffer.
-pub async fn write<B: IoBuf + Send>(path: impl AsRef<Path>, buf: B) -> BufResult<(), B> {
-    let file = match File::create(path).await {
+pub fn write<B: IoBuf + Send>(
+    path: impl AsRef<Path>,
+    buf: B,
+) -> impl Future<Output = BufResult<(), B>> + Send {
+    fill(OpenOptions::new().write(true).create(true).truncate(true).open(path), buf)
+}
+
+async fn fill<B: IoBuf + Send>(
+    opening: impl Future<Output = io::Result<File>> + Send,
+    buf: B,
+) -> BufResult<(), B> {
+    let file = match opening.await {
         Ok(file) => file,
         Err(error) => return (Err(error), buf),
     };

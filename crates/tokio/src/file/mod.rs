@@ -20,13 +20,13 @@ use crate::{Cursor, OpenOptions};
 pub(crate) const OWN_POSITION: u64 = u64::MAX;
 
 /// What comes after a part of a transfer that is to be whole.
-enum Next {
+pub(crate) enum Next {
     Go,
     Stop(io::Error),
 }
 
 /// Counts a part. `end` is what a part of nothing means.
-fn part(moved: io::Result<usize>, done: &mut usize, end: io::ErrorKind) -> Next {
+pub(crate) fn part(moved: io::Result<usize>, done: &mut usize, end: io::ErrorKind) -> Next {
     match moved {
         Ok(0) => Next::Stop(end.into()),
         Ok(n) => {
@@ -40,7 +40,7 @@ fn part(moved: io::Result<usize>, done: &mut usize, end: io::ErrorKind) -> Next 
 /// An open file. Reads and writes name their offset; any number of them may be in flight at once, from any task and thread. As a
 /// stream with a position, for all that takes those of tokio, it goes by [`cursor`](Self::cursor).
 ///
-/// Cheap to clone: clones share the descriptor. Dropping the last one closes it, when nothing is in flight on it any more.
+/// Cheap to clone: clones share the descriptor. Futures are `Send`, of static slices and strings too. Dropping the last one closes it, when nothing is in flight on it any more.
 ///
 /// # Examples
 ///

@@ -21,8 +21,12 @@ impl File {
     ///
     /// Those of pread(2): `EBADF` if the file is not open for reading, `EISDIR`, `EIO`; `EINVAL` with `O_DIRECT` where
     /// something is not aligned.
-    pub async fn read_at<B: IoBufMut + Send>(&self, buf: B, offset: u64) -> BufResult<usize, B> {
-        self.read_at_with(buf, offset, RwFlags::NONE).await
+    pub fn read_at<B: IoBufMut + Send>(
+        &self,
+        buf: B,
+        offset: u64,
+    ) -> impl Future<Output = BufResult<usize, B>> + Send {
+        self.read_at_with(buf, offset, RwFlags::NONE)
     }
 
     /// As [`read_at`](Self::read_at), in a way that this one read goes.
@@ -47,15 +51,13 @@ impl File {
     ///
     /// As [`read_at`](Self::read_at); `EOPNOTSUPP` for what the kernel or the file system lacks, `EAGAIN` as
     /// [`RwFlags::NOWAIT`] asks for it.
-    pub async fn read_at_with<B: IoBufMut + Send>(
+    pub fn read_at_with<B: IoBufMut + Send>(
         &self,
         buf: B,
         offset: u64,
         flags: RwFlags,
-    ) -> BufResult<usize, B> {
-        let read = |buf, _: &_| Read::new(self.0.clone(), buf).offset(offset).flags(flags.bits());
-        let (read, Lent(buf)) = run_with(Lent(buf), read).await;
-        (read, buf)
+    ) -> impl Future<Output = BufResult<usize, B>> + Send {
+        self.one(buf, offset, flags)
     }
 
     /// Reads as many bytes as the buffer holds: `vec![0; n]` is read into as a whole.
@@ -63,17 +65,12 @@ impl File {
     /// # Errors
     ///
     /// As [`read_at`](Self::read_at); `ErrorKind::UnexpectedEof` if the file ends before.
-    pub async fn read_exact_at<B: IoBufMut + Send>(&self, mut buf: B, offset: u64) -> BufResult<(), B> {
-        let want = buf.filled();
-        let mut done = 0;
-        while done < want {
-            let (read, rest) = self.read_at(buf.slice(done..want), offset.saturating_add(done as u64)).await;
-            buf = rest.into_inner();
-            if let Next::Stop(error) = part(read, &mut done, io::ErrorKind::UnexpectedEof) {
-                return (Err(error), buf);
-            }
-        }
-        (Ok(()), buf)
+    pub fn read_exact_at<B: IoBufMut + Send>(
+        &self,
+        buf: B,
+        offset: u64,
+    ) -> impl Future<Output = BufResult<(), B>> + Send {
+        self.exact(buf, offset)
     }
 
     /// Reads from `offset` to the end of the file, and puts it behind what the vector holds. Returns how many bytes came.
@@ -119,12 +116,12 @@ impl File {
     /// # Errors
     ///
     /// As [`read_at`](Self::read_at).
-    pub async fn read_vectored_at<V: IoVectoredBufMut + Send>(
+    pub fn read_vectored_at<V: IoVectoredBufMut + Send>(
         &self,
         bufs: V,
         offset: u64,
-    ) -> BufResult<usize, V> {
-        self.read_vectored_at_with(bufs, offset, RwFlags::NONE).await
+    ) -> impl Future<Output = BufResult<usize, V>> + Send {
+        self.read_vectored_at_with(bufs, offset, RwFlags::NONE)
     }
 
     /// As [`read_vectored_at`](Self::read_vectored_at), in a way that this one read goes.
@@ -132,13 +129,13 @@ impl File {
     /// # Errors
     ///
     /// As [`read_at_with`](Self::read_at_with).
-    pub async fn read_vectored_at_with<V: IoVectoredBufMut + Send>(
+    pub fn read_vectored_at_with<V: IoVectoredBufMut + Send>(
         &self,
         bufs: V,
         offset: u64,
         flags: RwFlags,
-    ) -> BufResult<usize, V> {
-        self.scatter(LentRow::new(bufs, Extent::Capacity), offset, flags).await
+    ) -> impl Future<Output = BufResult<usize, V>> + Send {
+        self.scatter(LentRow::new(bufs, Extent::Capacity), offset, flags)
     }
 
     /// Reads as many bytes as the buffers hold, into all of them.
@@ -146,22 +143,12 @@ impl File {
     /// # Errors
     ///
     /// As [`read_exact_at`](Self::read_exact_at).
-    pub async fn read_exact_vectored_at<V: IoVectoredBufMut + Send>(
+    pub fn read_exact_vectored_at<V: IoVectoredBufMut + Send>(
         &self,
-        mut bufs: V,
+        bufs: V,
         offset: u64,
-    ) -> BufResult<(), V> {
-        let want = bufs.total_filled();
-        let mut done = 0;
-        while done < want {
-            let (rest, at) = (LentRow::without(bufs, done), offset.saturating_add(done as u64));
-            let (read, back) = self.scatter(rest, at, RwFlags::NONE).await;
-            bufs = back;
-            if let Next::Stop(error) = part(read, &mut done, io::ErrorKind::UnexpectedEof) {
-                return (Err(error), bufs);
-            }
-        }
-        (Ok(()), bufs)
+    ) -> impl Future<Output = BufResult<(), V>> + Send {
+        self.exact_row(bufs, offset)
     }
 
     async fn scatter<V: IoVectoredBufMut + Send>(
@@ -181,7 +168,42 @@ impl File {
     /// # Errors
     ///
     /// Those of read(2).
-    pub async fn read<B: IoBufMut + Send>(&self, buf: B) -> BufResult<usize, B> {
-        self.read_at(buf, OWN_POSITION).await
+    pub fn read<B: IoBufMut + Send>(&self, buf: B) -> impl Future<Output = BufResult<usize, B>> + Send {
+        self.read_at(buf, OWN_POSITION)
+    }
+}
+
+impl File {
+    async fn one<B: IoBufMut + Send>(&self, buf: B, offset: u64, flags: RwFlags) -> BufResult<usize, B> {
+        let read = |buf, _: &_| Read::new(self.0.clone(), buf).offset(offset).flags(flags.bits());
+        let (read, Lent(buf)) = run_with(Lent(buf), read).await;
+        (read, buf)
+    }
+
+    async fn exact<B: IoBufMut + Send>(&self, mut buf: B, offset: u64) -> BufResult<(), B> {
+        let want = buf.filled();
+        let mut done = 0;
+        while done < want {
+            let (read, rest) = self.read_at(buf.slice(done..want), offset.saturating_add(done as u64)).await;
+            buf = rest.into_inner();
+            if let Next::Stop(error) = part(read, &mut done, io::ErrorKind::UnexpectedEof) {
+                return (Err(error), buf);
+            }
+        }
+        (Ok(()), buf)
+    }
+
+    async fn exact_row<V: IoVectoredBufMut + Send>(&self, mut bufs: V, offset: u64) -> BufResult<(), V> {
+        let want = bufs.total_filled();
+        let mut done = 0;
+        while done < want {
+            let (rest, at) = (LentRow::without(bufs, done), offset.saturating_add(done as u64));
+            let (read, back) = self.scatter(rest, at, RwFlags::NONE).await;
+            bufs = back;
+            if let Next::Stop(error) = part(read, &mut done, io::ErrorKind::UnexpectedEof) {
+                return (Err(error), bufs);
+            }
+        }
+        (Ok(()), bufs)
     }
 }

@@ -18,8 +18,12 @@ impl File {
     ///
     /// Those of pwrite(2): `EBADF` if the file is not open for writing, `ENOSPC`, `EDQUOT`, `EFBIG`, `EIO`; `EINVAL` with `O_DIRECT`
     /// where something is not aligned.
-    pub async fn write_at<B: IoBuf + Send>(&self, buf: B, offset: u64) -> BufResult<usize, B> {
-        self.write_at_with(buf, offset, RwFlags::NONE).await
+    pub fn write_at<B: IoBuf + Send>(
+        &self,
+        buf: B,
+        offset: u64,
+    ) -> impl Future<Output = BufResult<usize, B>> + Send {
+        self.write_at_with(buf, offset, RwFlags::NONE)
     }
 
     /// As [`write_at`](Self::write_at), in a way that this one write goes.
@@ -28,15 +32,13 @@ impl File {
     ///
     /// As [`write_at`](Self::write_at); `EOPNOTSUPP` for what the kernel or the file system lacks, `EAGAIN` as
     /// [`RwFlags::NOWAIT`] asks for it.
-    pub async fn write_at_with<B: IoBuf + Send>(
+    pub fn write_at_with<B: IoBuf + Send>(
         &self,
         buf: B,
         offset: u64,
         flags: RwFlags,
-    ) -> BufResult<usize, B> {
-        let write = |buf, _: &_| Write::new(self.0.clone(), buf).offset(offset).flags(flags.bits());
-        let (written, Lent(buf)) = run_with(Lent(buf), write).await;
-        (written, buf)
+    ) -> impl Future<Output = BufResult<usize, B>> + Send {
+        self.write_one(buf, offset, flags)
     }
 
     /// Writes the whole buffer. If the future is dropped, an unknown part of it has been written.
@@ -44,8 +46,12 @@ impl File {
     /// # Errors
     ///
     /// As [`write_at`](Self::write_at); `ErrorKind::WriteZero` if the file takes no more.
-    pub async fn write_all_at<B: IoBuf + Send>(&self, buf: B, offset: u64) -> BufResult<(), B> {
-        self.write_whole(buf, offset, RwFlags::NONE).await
+    pub fn write_all_at<B: IoBuf + Send>(
+        &self,
+        buf: B,
+        offset: u64,
+    ) -> impl Future<Output = BufResult<(), B>> + Send {
+        self.write_whole(buf, offset, RwFlags::NONE)
     }
 
     /// Writes to the end of the file, wherever it is by then, whether or not it was opened to
@@ -54,9 +60,9 @@ impl File {
     /// # Errors
     ///
     /// As [`write_at`](Self::write_at).
-    pub async fn append<B: IoBuf + Send>(&self, buf: B) -> BufResult<usize, B> {
+    pub fn append<B: IoBuf + Send>(&self, buf: B) -> impl Future<Output = BufResult<usize, B>> + Send {
         // The position is not the file's own, so that this does not wait for those who use it.
-        self.write_at_with(buf, 0, RwFlags::APPEND).await
+        self.write_at_with(buf, 0, RwFlags::APPEND)
     }
 
     /// Writes the whole buffer to the end of the file. If the system takes it in parts, others who append may come between them.
@@ -64,8 +70,8 @@ impl File {
     /// # Errors
     ///
     /// As [`write_all_at`](Self::write_all_at).
-    pub async fn append_all<B: IoBuf + Send>(&self, buf: B) -> BufResult<(), B> {
-        self.write_whole(buf, 0, RwFlags::APPEND).await
+    pub fn append_all<B: IoBuf + Send>(&self, buf: B) -> impl Future<Output = BufResult<(), B>> + Send {
+        self.write_whole(buf, 0, RwFlags::APPEND)
     }
 
     async fn write_whole<B: IoBuf + Send>(
@@ -91,12 +97,12 @@ impl File {
     /// # Errors
     ///
     /// As [`write_at`](Self::write_at).
-    pub async fn write_vectored_at<V: IoVectoredBuf + Send>(
+    pub fn write_vectored_at<V: IoVectoredBuf + Send>(
         &self,
         bufs: V,
         offset: u64,
-    ) -> BufResult<usize, V> {
-        self.write_vectored_at_with(bufs, offset, RwFlags::NONE).await
+    ) -> impl Future<Output = BufResult<usize, V>> + Send {
+        self.write_vectored_at_with(bufs, offset, RwFlags::NONE)
     }
 
     /// As [`write_vectored_at`](Self::write_vectored_at), in a way that this one write goes.
@@ -104,13 +110,13 @@ impl File {
     /// # Errors
     ///
     /// As [`write_at_with`](Self::write_at_with).
-    pub async fn write_vectored_at_with<V: IoVectoredBuf + Send>(
+    pub fn write_vectored_at_with<V: IoVectoredBuf + Send>(
         &self,
         bufs: V,
         offset: u64,
         flags: RwFlags,
-    ) -> BufResult<usize, V> {
-        self.gather(LentRow::without(bufs, 0), offset, flags).await
+    ) -> impl Future<Output = BufResult<usize, V>> + Send {
+        self.gather(LentRow::without(bufs, 0), offset, flags)
     }
 
     /// Writes the whole of several buffers.
@@ -118,22 +124,12 @@ impl File {
     /// # Errors
     ///
     /// As [`write_all_at`](Self::write_all_at).
-    pub async fn write_all_vectored_at<V: IoVectoredBuf + Send>(
+    pub fn write_all_vectored_at<V: IoVectoredBuf + Send>(
         &self,
-        mut bufs: V,
+        bufs: V,
         offset: u64,
-    ) -> BufResult<(), V> {
-        let want = bufs.total_filled();
-        let mut done = 0;
-        while done < want {
-            let (rest, at) = (LentRow::without(bufs, done), offset.saturating_add(done as u64));
-            let (written, back) = self.gather(rest, at, RwFlags::NONE).await;
-            bufs = back;
-            if let Next::Stop(error) = part(written, &mut done, io::ErrorKind::WriteZero) {
-                return (Err(error), bufs);
-            }
-        }
-        (Ok(()), bufs)
+    ) -> impl Future<Output = BufResult<(), V>> + Send {
+        self.write_row(bufs, offset)
     }
 
     async fn gather<V: IoVectoredBuf + Send>(
@@ -152,7 +148,29 @@ impl File {
     /// # Errors
     ///
     /// Those of write(2).
-    pub async fn write<B: IoBuf + Send>(&self, buf: B) -> BufResult<usize, B> {
-        self.write_at(buf, OWN_POSITION).await
+    pub fn write<B: IoBuf + Send>(&self, buf: B) -> impl Future<Output = BufResult<usize, B>> + Send {
+        self.write_at(buf, OWN_POSITION)
+    }
+}
+
+impl File {
+    async fn write_one<B: IoBuf + Send>(&self, buf: B, offset: u64, flags: RwFlags) -> BufResult<usize, B> {
+        let write = |buf, _: &_| Write::new(self.0.clone(), buf).offset(offset).flags(flags.bits());
+        let (written, Lent(buf)) = run_with(Lent(buf), write).await;
+        (written, buf)
+    }
+
+    async fn write_row<V: IoVectoredBuf + Send>(&self, mut bufs: V, offset: u64) -> BufResult<(), V> {
+        let want = bufs.total_filled();
+        let mut done = 0;
+        while done < want {
+            let (rest, at) = (LentRow::without(bufs, done), offset.saturating_add(done as u64));
+            let (written, back) = self.gather(rest, at, RwFlags::NONE).await;
+            bufs = back;
+            if let Next::Stop(error) = part(written, &mut done, io::ErrorKind::WriteZero) {
+                return (Err(error), bufs);
+            }
+        }
+        (Ok(()), bufs)
     }
 }
