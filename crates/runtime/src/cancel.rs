@@ -193,7 +193,8 @@ impl Asked {
                 _ => CancelOutcome::TooLate,
             };
             self.answer = Answer::Known(outcome);
-            if outcome == CancelOutcome::NotFound && self.tries < TRIES && driver.is_unfinished(self.target) {
+            let again = outcome == CancelOutcome::NotFound || driver.has_other_means(completion.result);
+            if again && self.tries < TRIES && driver.is_unfinished(self.target) {
                 self.tries += 1;
                 self.answer = ask(driver, self.target);
             }
@@ -220,7 +221,7 @@ impl Drop for Cancelling {
     fn drop(&mut self) {
         for asked in &self.asked {
             if let Answer::Awaited(key) = asked.answer {
-                self.driver.disown_cancellation(key);
+                self.driver.disown_cancellation(asked.target, key);
             }
         }
     }

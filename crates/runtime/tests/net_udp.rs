@@ -1,14 +1,17 @@
 //! Datagrams: whole or said not to be, from whom, in one buffer or several or the pool's, many by one call, and not
 //! lost when a receive is dropped.
+#![allow(clippy::print_stdout, reason = "a test that is skipped says so")]
 
 mod common;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use annulus::opcode::SendZc;
 use annulus_rt::net::{UdpSocket, UnixAddr, UnixDatagram};
 use annulus_rt::time::timeout;
 use annulus_rt::{Builder, Either, run, select, spawn, yield_now};
+use common::knows;
 
 const ANY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
@@ -82,9 +85,10 @@ fn a_pool_whose_buffers_are_too_small_says_so_too() {
             for len in [10, 88, 89, 500] {
                 one.send_to(vec![3; len], other_at).await.0.unwrap();
                 let datagram = datagrams.next().await.unwrap();
-                // 256 bytes without what is told of it: 16, 128 and 24.
-                assert_eq!((datagram.len(), datagram.about.whole), (len.min(88), len));
-                assert_eq!(datagram.about.is_truncated(), len > 88);
+                // 256 bytes without what is told of it there (16, 128 and 24), since Linux 6.0.
+                let room = if knows(SendZc::CODE) { 88 } else { 256 };
+                assert_eq!((datagram.len(), datagram.about.whole), (len.min(room), len));
+                assert_eq!(datagram.about.is_truncated(), len > room);
                 assert_eq!(datagram.about.from, one_at);
                 assert!(datagram.iter().all(|byte| *byte == 3));
             }
@@ -207,7 +211,11 @@ fn many_datagrams_leave_by_one_call_and_arrive_by_one() {
         let (sent, bytes) = one.send_segments(bytes, 1_000, Some(other_at)).await;
         assert_eq!(sent.unwrap(), 4_500);
         let (datagram, all) = other.recv_from(Vec::with_capacity(65_536)).await;
-        assert_eq!(datagram.unwrap().segment, Some(1_000));
+        let datagram = datagram.unwrap();
+        if (datagram.segment, datagram.len) == (None, 1_000) {
+            return println!("SKIP: this kernel takes apart what goes over the loopback device (Linux 5.11)");
+        }
+        assert_eq!(datagram.segment, Some(1_000));
         assert!(all == bytes);
         one.send_segments(bytes, 1_000, Some(other_at)).await.0.unwrap();
         let pooled = other.datagrams().next().await.unwrap();

@@ -1,37 +1,33 @@
 //! A kernel that lacks or denies opcodes: the program sees no difference.
 //!
 //! What is denied is so by restrictions of the ring itself; what is missing is left out of its probe too.
-#![allow(unsafe_code, reason = "a back end that hides opcodes passes everything else on")]
 #![allow(clippy::print_stdout, reason = "a test that is skipped says so")]
 
 mod common;
+#[path = "common/limits.rs"]
+mod limits;
 
-use std::cell::{Cell, RefCell};
-use std::ffi::c_void;
+use std::cell::Cell;
 use std::future::poll_fn;
 use std::io::Write;
 use std::net::Shutdown;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::pin::pin;
-use std::ptr::NonNull;
 use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
-use annulus::abi::{self, Backend, EnterArg, EnterFlags, Params, Probe, RegisterOp, RingMemory, SetupFlags};
 use annulus::opcode::{
     Accept, Close, Connect, Fsync, OpenAt2, PollAdd, Read, Recv, Send, SendMsg, Shutdown as ShutdownOp,
     Statx, Write as WriteOp,
 };
-use annulus::register::Restriction;
-use annulus::{BackendKind, IoUring};
 use annulus_rt::cancel::{CancelOutcome, Canceller};
 use annulus_rt::fs::{self, File, OpenOptions};
 use annulus_rt::net::{TcpListener, TcpStream};
 use annulus_rt::time::{sleep, timeout};
 use annulus_rt::{Builder, counters, spawn, yield_now};
 use common::{alone, descriptors, folder, in_flight, pair, turns, under};
-use rustix::io::Errno;
+use limits::{How, without};
 
 /// Everything that the program below does.
 const ALL: [u8; 13] = [
@@ -49,118 +45,6 @@ const ALL: [u8; 13] = [
     ShutdownOp::CODE,
     PollAdd::CODE,
 ];
-
-/// How a ring is limited.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum How {
-    /// Its probe does not name the opcodes.
-    Missing,
-    /// Its probe names them.
-    Denied,
-}
-
-thread_local! {
-    /// What the next rings of this thread cannot do.
-    static LIMITS: RefCell<(Vec<u8>, How)> = const { RefCell::new((Vec::new(), How::Denied)) };
-}
-
-/// A runtime on a ring that cannot do these.
-fn without(opcodes: &[u8], how: How) -> Builder {
-    LIMITS.set((opcodes.to_vec(), how));
-    Builder::new().around_rings(|ring| LIMITS.with_borrow(|(opcodes, how)| limited(&ring, opcodes, *how)))
-}
-
-/// A ring like the one that is given, which denies opcodes.
-fn limited(like: &IoUring, opcodes: &[u8], how: How) -> IoUring {
-    let params = like.params();
-    let mut builder = IoUring::builder();
-    builder.optional(params.setup_flags() & !SetupFlags::NO_SQARRAY).setup_r_disabled();
-    let ring: IoUring = builder.setup_cqsize(params.cq_entries()).build(params.sq_entries()).unwrap();
-    let on_engine = ring.chosen().kind() == BackendKind::Engine;
-    let probe = u8::try_from(abi::IORING_REGISTER_PROBE).unwrap();
-    let decorated = how == How::Missing || on_engine;
-    // The kernel's ring alone says that it is restricted by refusing to be asked.
-    let mut known = annulus::Probe::new();
-    like.submitter().register_probe(&mut known).unwrap();
-    let rules = |last: u8| {
-        let registers = (0..=last).filter(|op| decorated || *op != probe).map(Restriction::register_op);
-        let allowed = known.supported().filter(|opcode| !opcodes.contains(opcode)).map(Restriction::sqe_op);
-        let flags = Restriction::sqe_flags_allowed(u8::MAX);
-        registers.chain(allowed).chain([flags]).collect::<Vec<_>>()
-    };
-    // Rings of buffers, or what Linux 5.10 has.
-    let restricted = ring.submitter().register_restrictions(&mut rules(23));
-    restricted.or_else(|_| ring.submitter().register_restrictions(&mut rules(12))).unwrap();
-    ring.submitter().register_enable_rings().unwrap();
-    if !decorated {
-        return ring;
-    }
-    let hidden = if how == How::Missing { opcodes.to_vec() } else { Vec::new() };
-    IoUring::from_backend(Box::new(Hiding { inner: ring, hidden })).unwrap()
-}
-
-/// A ring whose probe does not name some opcodes.
-#[derive(Debug)]
-struct Hiding {
-    inner: IoUring,
-    hidden: Vec<u8>,
-}
-
-// SAFETY: everything is passed on to the back end of the ring, which keeps the contract and lives as long.
-unsafe impl Backend for Hiding {
-    fn memory(&self) -> &RingMemory {
-        self.inner.backend().memory()
-    }
-
-    fn params(&self) -> &Params {
-        self.inner.backend().params()
-    }
-
-    unsafe fn enter(
-        &self,
-        to_submit: u32,
-        min_complete: u32,
-        flags: EnterFlags,
-        arg: EnterArg<'_>,
-    ) -> Result<u32, Errno> {
-        // SAFETY: the contract of this function.
-        unsafe { self.inner.backend().enter(to_submit, min_complete, flags, arg) }
-    }
-
-    unsafe fn register(&self, op: RegisterOp, arg: *mut c_void, nr: u32) -> Result<u32, Errno> {
-        // SAFETY: the contract of this function.
-        let registered = unsafe { self.inner.backend().register(op, arg, nr) }?;
-        if op == RegisterOp::REGISTER_PROBE {
-            let probe = arg.cast::<Probe>();
-            for opcode in &self.hidden {
-                // SAFETY: a probe of the caller's, of which the first `nr` opcodes are there.
-                unsafe { (&mut (*probe).ops)[usize::from(*opcode)].flags = 0 };
-            }
-        }
-        Ok(registered)
-    }
-
-    fn ring_fd(&self) -> Option<BorrowedFd<'_>> {
-        self.inner.backend().ring_fd()
-    }
-
-    fn follows_consumption(&self) -> bool {
-        self.inner.backend().follows_consumption()
-    }
-
-    fn consumed(&self) {
-        self.inner.backend().consumed();
-    }
-
-    fn map(&self, len: usize, offset: u64) -> Result<NonNull<u8>, Errno> {
-        self.inner.backend().map(len, offset)
-    }
-
-    unsafe fn unmap(&self, start: NonNull<u8>, len: usize) {
-        // SAFETY: the contract of this function.
-        unsafe { self.inner.backend().unmap(start, len) };
-    }
-}
 
 /// A program that uses files and connections in most ways. How many operations went aside.
 async fn program() -> u64 {

@@ -159,10 +159,10 @@ fn where_io_uring_is_forbidden_the_engine_reads() {
         // For this thread and those that it starts, the runtime's.
         seccompiler::apply_filter(&program).unwrap();
         let bytes = runtime(2).block_on(async {
-            let reading = tokio::spawn(read(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")));
+            let reading = tokio::spawn(read("/proc/self/status"));
             timeout(PATIENCE, reading).await.expect("the engine reads").unwrap()
         });
-        assert!(bytes.unwrap().starts_with(b"[package]"));
+        assert!(bytes.unwrap().starts_with(b"Name:"));
     });
 }
 

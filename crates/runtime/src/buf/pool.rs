@@ -25,6 +25,8 @@ pub(crate) struct Pool {
     size: u32,
     /// Guards that are out.
     lent: Cell<usize>,
+    /// How many have come back.
+    returns: Cell<u64>,
     /// Who waits for a buffer.
     turns: Turns,
 }
@@ -49,8 +51,8 @@ impl Pool {
             Some(Err(error)) => return Err(error),
             None => return Err(io::Error::from_raw_os_error(libc::ECANCELED)),
         };
-        let (lent, turns) = (Cell::new(0), Turns::default());
-        Ok(Rc::new(Self { kind: RefCell::new(kind), count, size, lent, turns }))
+        let (lent, returns) = (Cell::new(0), Cell::new(0));
+        Ok(Rc::new(Self { kind: RefCell::new(kind), count, size, lent, returns, turns: Turns::default() }))
     }
 
     /// The ring that the kernel picks from, if there is one.
@@ -91,10 +93,19 @@ impl Pool {
         PooledBuf { bytes: Bytes::Own(bytes), _lent: Lent::of(self) }
     }
 
-    /// Waits until a buffer comes back, for who was told that there is none. Without a turn one is to be had already.
-    pub(crate) async fn returned(&self) -> Option<Turn<'_>> {
+    /// How many buffers have come back so far.
+    pub(crate) const fn returns(&self) -> u64 {
+        self.returns.get()
+    }
+
+    /// Waits until a buffer comes back, for who was told that there is none. Without a turn one is to be had already, or may
+    /// be: before Linux 6.8 a ring does not tell, and one has come back since `before`, when the operation began that was
+    /// told so.
+    pub(crate) async fn returned(&self, before: u64) -> Option<Turn<'_>> {
         let free = match self.ring() {
-            Some(ring) => ring.available().is_ok_and(|available| available > 0),
+            Some(ring) => {
+                ring.available().map_or_else(|_| self.returns.get() != before, |available| available > 0)
+            }
             None => self.lent.get() < usize::from(self.count),
         };
         if free { None } else { Some(self.turns.wait().await) }
@@ -104,6 +115,7 @@ impl Pool {
     #[inline]
     fn give_back(&self) {
         self.lent.set(self.lent.get() - 1);
+        self.returns.set(self.returns.get().wrapping_add(1));
         if !self.turns.is_empty() {
             self.turns.next();
         }

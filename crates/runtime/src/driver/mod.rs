@@ -8,6 +8,7 @@
 //! cancellation in it.
 #![allow(unsafe_code, reason = "declares what those promise who submit; closes what it was given")]
 
+mod cancels;
 mod flow;
 mod lane;
 mod leftover;
@@ -18,6 +19,7 @@ mod slots;
 mod table;
 mod teardown;
 pub(crate) mod under;
+mod witness;
 
 use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
@@ -32,6 +34,7 @@ use annulus::squeue::Flags;
 use annulus::{IoUring, cqueue, opcode, squeue, types};
 use rustix::io::Errno;
 
+use cancels::Cancels;
 pub(crate) use flow::Flow;
 use lane::Lane;
 pub(crate) use leftover::Operation;
@@ -89,7 +92,9 @@ struct Taken<'d> {
 impl Drop for Taken<'_> {
     fn drop(&mut self) {
         for entry in self.entries.by_ref() {
-            let delivered = catch_unwind(AssertUnwindSafe(|| self.driver.deliver(entry)));
+            let completion = Completion::new(entry.result(), entry.cqe_flags());
+            let deliver = || self.driver.deliver(entry.user_data(), completion);
+            let delivered = catch_unwind(AssertUnwindSafe(deliver));
             // One panic is on its way already, and what another one carries may panic when it is dropped.
             delivered.unwrap_or_else(std::mem::forget);
         }
@@ -109,21 +114,25 @@ struct Inner {
     counted: Counted,
     /// Messages to other executors that did not arrive.
     undelivered: Vec<(u32, Errno)>,
-    cancel_flags: Flags,
+    cancels: Cancels,
+    /// Those of entries of which nobody wants to know that they succeeded.
+    quiet: Flags,
 }
 
 impl Driver {
     pub(crate) fn new(ring: IoUring, operations: usize) -> Self {
         let skips = ring.params().is_feature_skip_cqe_on_success();
+        let limits = Limits::of(&ring);
         let inner = Inner {
-            table: Table::new(operations, Limits::of(&ring)),
+            cancels: Cancels::within(limits),
+            table: Table::new(operations, limits),
             main: Some(Lane::new(ring)),
             side: None,
             closing: false,
             leaked: false,
             counted: Counted::default(),
             undelivered: Vec::new(),
-            cancel_flags: if skips { Flags::SKIP_SUCCESS } else { Flags::empty() },
+            quiet: if skips { Flags::SKIP_SUCCESS } else { Flags::empty() },
         };
         Self { inner: RefCell::new(inner), under: Current::default(), slots: OnceCell::new() }
     }
@@ -287,7 +296,12 @@ impl Driver {
     ///
     /// Those of io_uring_enter(2) that do not pass: `EBADR` (a completion was lost for want of memory) above all.
     pub(crate) fn enter(&self, wait: Wait) -> Result<(), Errno> {
-        self.inner.borrow_mut().enter(wait)
+        let mut inner = self.inner.borrow_mut();
+        if inner.cancels.has_calls() {
+            drop(inner);
+            return self.enter_and_call(wait);
+        }
+        inner.enter(wait)
     }
 
     /// Hands every completion that is there to its operation. Returns how many there were.
@@ -311,7 +325,7 @@ impl Driver {
             let count = batch.len();
             let mut taken = Taken { driver: self, entries: batch.iter() };
             for entry in taken.entries.by_ref() {
-                self.deliver(entry);
+                self.deliver(entry.user_data(), Completion::new(entry.result(), entry.cqe_flags()));
             }
             if count < BATCH {
                 return reaped;
@@ -319,9 +333,8 @@ impl Driver {
         }
     }
 
-    fn deliver(&self, entry: &cqueue::Entry) {
-        let completion = Completion::new(entry.result(), entry.cqe_flags());
-        let delivered = self.inner.borrow_mut().table.deliver(entry.user_data(), completion);
+    fn deliver(&self, user_data: u64, completion: Completion) {
+        let delivered = self.inner.borrow_mut().table.deliver(user_data, completion);
         match delivered {
             Delivered::Wake(waker) => waker.wake(),
             Delivered::Throttle(waker, key) => {
@@ -344,7 +357,8 @@ impl Driver {
             Delivered::Undelivered(number, errno) => {
                 self.inner.borrow_mut().undelivered.push((number, errno));
             }
-            Delivered::CancelAgain(key) => self.cancel(key),
+            Delivered::CancelAgain(key) => self.inner.borrow_mut().cancel_again(key, completion.result),
+            Delivered::NotTogether => self.inner.borrow_mut().refused_together(completion.result),
             Delivered::Side => {
                 if let Some(side) = &mut self.inner.borrow_mut().side {
                     side.polled(completion.result);
@@ -433,13 +447,6 @@ impl Inner {
 
     fn is_full(&mut self, place: Place) -> bool {
         self.lane(place).is_none_or(Lane::is_full)
-    }
-
-    fn cancel(&mut self, key: Key) {
-        let place = self.table.place_of(key);
-        let cancel = opcode::AsyncCancel::new(self.table.user_data(key)).build().flags(self.cancel_flags);
-        let user_data = self.table.user_data(key.cancellation());
-        self.queue(place, cancel.user_data(user_data));
     }
 
     fn enter(&mut self, mut wait: Wait) -> Result<(), Errno> {

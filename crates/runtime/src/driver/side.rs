@@ -38,6 +38,8 @@ pub(super) struct Limits {
     pub(super) lacking: Opcodes,
     /// It may deny what it has (`EACCES`): a filter of Linux 7.0, or restrictions.
     pub(super) denies: bool,
+    /// It may not know the call that cancels (`IORING_REGISTER_SYNC_CANCEL`).
+    pub(super) no_cancel_call: bool,
 }
 
 impl Limits {
@@ -59,12 +61,18 @@ impl Limits {
         if kind == BackendKind::Engine {
             return Self::default();
         }
-        let mut limits = Self { denies: kind != BackendKind::Kernel || may_filter(), ..Self::default() };
+        let major = major_release();
+        let denies = kind != BackendKind::Kernel || major >= 7;
+        let mut limits = Self { denies, no_cancel_call: major < 6, ..Self::default() };
         let mut probe = Probe::new();
         match ring.submitter().register_probe(&mut probe) {
-            Ok(()) => (0..=u8::MAX)
-                .filter(|opcode| !probe.is_supported(*opcode))
-                .for_each(|opcode| limits.lacking.insert(opcode)),
+            Ok(()) => {
+                (0..=u8::MAX)
+                    .filter(|opcode| !probe.is_supported(*opcode))
+                    .for_each(|opcode| limits.lacking.insert(opcode));
+                // As old as the call, Linux 6.0.
+                limits.no_cancel_call &= !probe.is_supported(opcode::SendZc::CODE);
+            }
             // Restricted as it is, it does not say what else it denies.
             Err(error) => limits.denies |= Errno::from_io_error(&error) == Some(Errno::ACCESS),
         }
@@ -72,13 +80,14 @@ impl Limits {
     }
 }
 
-/// Whether this kernel can filter opcodes, which no probe tells. A wrong answer costs an attempt, and nothing else: what
-/// is refused for another reason is refused again.
-fn may_filter() -> bool {
+/// The first number of the kernel's release, for what no probe tells: whether it can filter opcodes (Linux 7.0), where a
+/// wrong answer costs an attempt and nothing else, as what is refused for another reason is refused again; and whether it
+/// may not know a call (before 6.0). One that cannot be read is a high one.
+fn major_release() -> u32 {
     let system = rustix::system::uname();
     let release = system.release().to_string_lossy();
-    let major = release.split('.').next().and_then(|major| major.parse::<u32>().ok());
-    major.is_none_or(|major| major >= 7)
+    let major = release.split('.').next().and_then(|major| major.parse().ok());
+    major.unwrap_or(u32::MAX)
 }
 
 /// Whether another ring can do what an entry says: it names nothing that is registered with the first, and does not

@@ -10,6 +10,7 @@ use std::fmt::{self, Debug, Formatter};
 use std::rc::Rc;
 
 use annulus::{opcode, types};
+use rustix::io::Errno;
 
 use super::table::Place;
 use super::{Completion, Driver};
@@ -84,7 +85,13 @@ impl Driver {
     /// 5.19, or for want of memory.
     pub(crate) fn slots(&self, count: u32) -> Option<&Slots> {
         let made = self.slots.get_or_init(|| {
-            let registered = self.with_ring(|ring| ring.submitter().register_files_sparse(count.max(1)))?;
+            let registered = self.with_ring(|ring| {
+                // A kernel that does not know this call (before Linux 5.13) waits until nothing is in flight, and refuses then.
+                if !ring.params().is_feature_resource_tagging() {
+                    return Err(Errno::INVAL.into());
+                }
+                ring.submitter().register_files_sparse(count.max(1))
+            })?;
             match registered {
                 Ok(()) => Some(Slots { count: count.max(1), used: Cell::new(0) }),
                 Err(error) => {
@@ -94,6 +101,11 @@ impl Driver {
             }
         });
         made.as_ref()
+    }
+
+    /// Whether the ring has a table of files.
+    pub(super) fn has_slots(&self) -> bool {
+        self.known_slots().is_some()
     }
 
     /// The table, if there is one already.
@@ -111,7 +123,7 @@ impl Driver {
             }
             return;
         }
-        let close = opcode::Close::new(types::Fixed(index)).build().flags(inner.cancel_flags);
+        let close = opcode::Close::new(types::Fixed(index)).build().flags(inner.quiet);
         inner.queue_ignored(Place::Main, close);
     }
 }

@@ -75,8 +75,11 @@ impl Key {
     /// That of calls: completions that other executors post here, so that this one looks into its inbox.
     pub(crate) const CALL: Self = Self { index: u32::MAX, generation: u32::MAX - 1 };
 
+    /// That of the request to cancel everything.
+    pub(crate) const EVERYTHING: Self = Self { index: u32::MAX, generation: u32::MAX - 3 };
+
     /// How many numbers there are for messages to other executors.
-    pub(crate) const MESSAGES: u32 = u32::MAX - 2;
+    pub(crate) const MESSAGES: u32 = u32::MAX - 3;
 
     /// That of a message to another executor.
     pub(crate) const fn message(number: u32) -> Self {
@@ -203,6 +206,8 @@ pub(crate) enum Delivered {
     Side,
     /// A cancellation did not reach its operation: cancel it once more.
     CancelAgain(Key),
+    /// The request to cancel everything failed.
+    NotTogether,
     /// Nothing: the future has not been polled, a close is done, or the completion means nothing.
     Nothing,
     /// No such operation (any more).
@@ -516,6 +521,12 @@ impl Table {
         live.collect()
     }
 
+    /// Whether none of what is not over is on the side ring.
+    pub(crate) fn is_all_on_main(&self) -> bool {
+        let live = self.slots.iter().filter_map(|slot| slot.live.as_ref());
+        live.filter(|live| !live.finished).all(|live| live.place == Place::Main)
+    }
+
     /// What a completion says that is not an operation's own.
     fn beside(&mut self, key: Key, completion: Completion) -> Delivered {
         if key == Key::SIDE {
@@ -528,6 +539,9 @@ impl Table {
         }
         if completion.result >= 0 || key == Key::IGNORED || key == Key::CALL {
             return Delivered::Nothing;
+        }
+        if key == Key::EVERYTHING {
+            return Delivered::NotTogether;
         }
         if key.index == u32::MAX {
             return Delivered::Undelivered(key.generation, Errno::from_raw_os_error(-completion.result));

@@ -73,6 +73,7 @@ fn deliver(table: &mut Table, key: Key, completion: Completion) -> &'static str 
         Delivered::Undelivered(..) => "undelivered",
         Delivered::Side => "side",
         Delivered::CancelAgain(_) => "cancel again",
+        Delivered::NotTogether => "not together",
         Delivered::Nothing => "nothing",
         Delivered::Stale => "stale",
     }
@@ -119,12 +120,14 @@ fn calls_and_messages_are_told_from_operations() {
     assert_eq!(deliver(&mut table, Key::message(0), last(0)), "nothing");
     assert_eq!(deliver(&mut table, Key::message(7), last(-libc::EBADFD)), "undelivered");
     assert_eq!(deliver(&mut table, Key::IGNORED, last(-libc::ENOENT)), "nothing");
+    assert_eq!(deliver(&mut table, Key::EVERYTHING, last(3)), "nothing");
+    assert_eq!(deliver(&mut table, Key::EVERYTHING, last(-libc::EACCES)), "not together");
     let Delivered::Undelivered(number, errno) =
         table.deliver(table.user_data(Key::message(Key::MESSAGES - 1)), last(-libc::EOVERFLOW))
     else {
         panic!("it did not arrive")
     };
-    assert_eq!((number, errno), (u32::MAX - 3, Errno::OVERFLOW));
+    assert_eq!((number, errno), (u32::MAX - 4, Errno::OVERFLOW));
     // The call of another table means nothing to this one.
     let foreign = Table::new(8, Limits::default()).user_data(Key::CALL);
     assert!(matches!(table.deliver(foreign, last(0)), Delivered::Stale));

@@ -8,7 +8,9 @@ use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::{Driver, Key, opcode};
+use annulus::squeue::Flags;
+
+use super::{Driver, Key};
 
 /// The number of no run.
 pub(crate) const NONE: u64 = 0;
@@ -191,17 +193,20 @@ impl Driver {
         if inner.closing {
             return None;
         }
-        let place = inner.table.place_of(target);
         let key = inner.table.insert_cancellation(target);
-        let entry = opcode::AsyncCancel::new(inner.table.user_data(target)).build();
-        let entry = entry.user_data(inner.table.user_data(key));
-        inner.queue(place, entry);
+        inner.ask(target, key, Flags::empty());
         Some(key)
     }
 
-    /// Gives up what [`request_cancel`](Self::request_cancel) would tell.
-    pub(crate) fn disown_cancellation(&self, key: Key) {
-        let waker = self.inner.borrow_mut().table.disown_cancellation(key);
+    /// Gives up what [`request_cancel`](Self::request_cancel) would tell. As nobody would see that it did not reach
+    /// its operation, it is followed by another one, of which the driver sees that.
+    pub(crate) fn disown_cancellation(&self, target: Key, key: Key) {
+        let mut inner = self.inner.borrow_mut();
+        let waker = inner.table.disown_cancellation(key);
+        if !inner.closing && inner.table.is_unfinished(target) {
+            inner.cancel(target);
+        }
+        drop(inner);
         drop(waker);
     }
 

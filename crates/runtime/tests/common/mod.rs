@@ -1,5 +1,6 @@
 //! What the tests share: counting descriptors, a pair of connected streams, a port that nobody listens on.
 #![allow(dead_code, reason = "each test program uses a part")]
+#![allow(clippy::print_stdout, reason = "what is skipped says so")]
 
 use std::fs;
 use std::io::Write;
@@ -10,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use annulus::{BackendChoice, environment};
+use annulus::{BackendChoice, IoUring, Probe, environment};
 use annulus_rt::cancel::Canceller;
 use annulus_rt::net::{TcpListener, TcpStream};
 use annulus_rt::time::{now, sleep};
@@ -86,6 +87,22 @@ pub(crate) fn with_setup_answering<T: Send>(errno: i32, test: impl FnOnce() -> T
 /// Whether this run is that of [`again_on_the_engine`], or somebody's who wants the engine everywhere.
 pub(crate) fn on_the_engine() -> bool {
     environment::backend_choice() == Ok(BackendChoice::Engine)
+}
+
+/// Whether rings have tables of files that are filled as they go.
+pub(crate) fn has_table_of_files() -> bool {
+    let has = on_the_engine() || IoUring::new(2).unwrap().submitter().register_files_sparse(2).is_ok();
+    if !has {
+        println!("SKIP: no table of files (Linux 5.19)");
+    }
+    has
+}
+
+/// Whether the ring knows an opcode: what came with it is there too.
+pub(crate) fn knows(opcode: u8) -> bool {
+    let mut probe = Probe::new();
+    IoUring::new(2).unwrap().submitter().register_probe(&mut probe).unwrap();
+    on_the_engine() || probe.is_supported(opcode)
 }
 
 /// Runs the tests of this program again in another process, on the engine. `name` is the full name of the test that calls

@@ -33,6 +33,8 @@ pub struct Datagrams<P> {
     fd: SharedFd,
     inbound: Rc<Inbound<Message>>,
     flow: Option<Flow<RecvMsgMulti<Rc<Inbound<Message>>>>>,
+    /// How many buffers had come back to the pool when the operation began.
+    begun: u64,
     protocol: PhantomData<P>,
 }
 
@@ -75,7 +77,7 @@ impl<P: Ordinary> DatagramSocket<P> {
     #[must_use]
     pub fn datagrams(&self) -> Datagrams<P> {
         let (fd, inbound) = (self.fd.clone(), self.inbound.clone());
-        Datagrams { fd, inbound, flow: None, protocol: PhantomData }
+        Datagrams { fd, inbound, flow: None, begun: 0, protocol: PhantomData }
     }
 }
 
@@ -123,7 +125,7 @@ impl<P: Ordinary> Datagrams<P> {
                     Turn::used(turn.take());
                     // As for streams: only who has something to receive waits for a turn.
                     Op::new(PollFd { fd: self.fd.clone(), events: libc::POLLIN }).await?;
-                    turn = pool.returned().await;
+                    turn = pool.returned(self.begun).await;
                 }
                 libc::EINVAL => pool.give_up_ring(),
                 errno => return Err(io::Error::from_raw_os_error(errno)),
@@ -136,6 +138,7 @@ impl<P: Ordinary> Datagrams<P> {
     async fn completion(&mut self, pool: &Rc<Pool>, ring: &Rc<BufRing>) -> io::Result<Option<Completion>> {
         if self.flow.is_none() {
             let (fd, inbound) = (self.fd.clone(), self.inbound.clone());
+            self.begun = pool.returns();
             let op = RecvMsgMulti::new(fd, inbound, pool.clone(), ring.clone());
             self.flow = Some(Flow::start(op, pool.share())?);
         }
@@ -157,7 +160,7 @@ impl<P: Ordinary> Datagrams<P> {
             Op::new(PollFd { fd: self.fd.clone(), events: libc::POLLIN }).await?;
             let Some(buf) = pool.take() else {
                 Turn::used(turn.take());
-                turn = pool.returned().await;
+                turn = pool.returned(pool.returns()).await;
                 continue;
             };
             let flags = libc::MSG_DONTWAIT | libc::MSG_TRUNC;

@@ -26,11 +26,13 @@ pub struct Receiver {
     fd: SharedFd,
     inbound: Rc<Inbound>,
     flow: Option<Flow<RecvMulti>>,
+    /// How many buffers had come back to the pool when the operation began.
+    begun: u64,
 }
 
 impl Receiver {
     pub(super) const fn new(fd: SharedFd, inbound: Rc<Inbound>) -> Self {
-        Self { fd, inbound, flow: None }
+        Self { fd, inbound, flow: None, begun: 0 }
     }
 
     /// The next bytes, or `None` at the end of the stream. Waits for a buffer if all of the pool are held.
@@ -88,7 +90,7 @@ impl Receiver {
                     // Said also where nothing has come: only who has something to receive waits for a turn, as who
                     // got one and then waits for data would hold up those that have them.
                     Op::new(PollFd { fd: self.fd.clone(), events: libc::POLLIN }).await?;
-                    turn = pool.returned().await;
+                    turn = pool.returned(self.begun).await;
                 }
                 // Not on this kernel, or not on this ring.
                 libc::EINVAL | libc::EACCES => pool.give_up_ring(),
@@ -102,6 +104,7 @@ impl Receiver {
     async fn completion(&mut self, pool: &Rc<Pool>, ring: &Rc<BufRing>) -> io::Result<Option<Completion>> {
         if self.flow.is_none() {
             let (fd, inbound) = (self.fd.clone(), self.inbound.clone());
+            self.begun = pool.returns();
             let op = RecvMulti { fd, inbound, pool: pool.clone(), ring: ring.clone() };
             self.flow = Some(Flow::start(op, pool.share())?);
         }
@@ -133,7 +136,7 @@ impl Receiver {
             Op::new(PollFd { fd: self.fd.clone(), events: libc::POLLIN }).await?;
             let Some(buf) = pool.take() else {
                 Turn::used(turn.take());
-                turn = pool.returned().await;
+                turn = pool.returned(pool.returns()).await;
                 continue;
             };
             let (fd, inbound) = (self.fd.clone(), self.inbound.clone());
