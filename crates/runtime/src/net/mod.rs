@@ -19,11 +19,13 @@ pub(crate) use stream::without_blocking;
 pub use datagram::{Datagram, DatagramSocket, Datagrams, PooledDatagram};
 pub use listener::{Incoming, IncomingDirect, Listener};
 pub use lookup::{ToSocketAddrs, lookup_host};
-pub use protocol::{Address, Direct, Ordinary, Protocol, Tcp, ToAddress, Udp, Unix};
+pub use protocol::{
+    Address, Connectionless, Direct, Ordinary, Protocol, Seqpacket, Tcp, ToAddress, Udp, Unix,
+};
 pub use stream::{OwnedReadHalf, OwnedWriteHalf, Receiver, ReuniteError, Stream, ZeroCopy};
 pub use tcp::{ConnectOptions, DirectTcpStream, Keepalive, ListenOptions, TcpListener, TcpStream};
 pub use udp::UdpSocket;
 pub use unix::{
-    Credentials, DatagramWithFds, DirectUnixStream, ReceivedFds, UnixAddr, UnixDatagram, UnixListener,
-    UnixStream,
+    Credentials, DatagramWithFds, DirectUnixSeqpacket, DirectUnixStream, ReceivedFds, UnixAddr, UnixDatagram,
+    UnixListener, UnixSeqpacket, UnixSeqpacketListener, UnixStream,
 };

@@ -16,14 +16,25 @@ use rustix::io::Errno;
 use rustix::net::addr::SocketAddrArg as _;
 use rustix::net::{SocketAddrAny, SocketAddrUnix};
 
-/// Sockets of one kind: [`Tcp`], [`Unix`] or [`Direct`] ones.
+use super::{DatagramSocket, Stream};
+
+/// Sockets of one kind: [`Tcp`], [`Unix`], [`Seqpacket`], [`Udp`] or [`Direct`] ones.
 pub trait Protocol: Debug + 'static {
     /// What their addresses are.
     type Address: Address;
+    /// What a [`Listener`](super::Listener) of them accepts: a [`Stream`], or, where connections have messages, a
+    /// [`DatagramSocket`].
+    type Connection: codec::Accepted + Debug + 'static;
 }
 
 /// Those that have a descriptor of the process, so that their options can be asked for and set at once.
-pub trait Ordinary: Protocol {}
+pub trait Ordinary: Protocol {
+    /// What [`Listener::incoming_direct`](super::Listener::incoming_direct) accepts.
+    type DirectConnection: codec::Accepted + Debug + 'static;
+}
+
+/// Those of which each message may go to another address: [`Udp`] and [`Unix`], as sockets of datagrams.
+pub trait Connectionless: Ordinary {}
 
 /// Connections over a network (tcp(7)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +43,10 @@ pub enum Tcp {}
 /// Sockets between processes of this machine (unix(7)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unix {}
+
+/// Connections between processes of this machine that have messages (`SOCK_SEQPACKET` of unix(7)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seqpacket {}
 
 /// Datagrams over a network (udp(7)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,23 +59,47 @@ pub struct Direct<P>(PhantomData<P>);
 
 impl Protocol for Tcp {
     type Address = SocketAddr;
+    type Connection = Stream<Self>;
 }
 
 impl Protocol for Unix {
     type Address = UnixAddr;
+    type Connection = Stream<Self>;
+}
+
+impl Protocol for Seqpacket {
+    type Address = UnixAddr;
+    type Connection = DatagramSocket<Self>;
 }
 
 impl Protocol for Udp {
     type Address = SocketAddr;
+    type Connection = DatagramSocket<Self>;
 }
 
 impl<P: Ordinary> Protocol for Direct<P> {
     type Address = P::Address;
+    type Connection = P::DirectConnection;
 }
 
-impl Ordinary for Tcp {}
-impl Ordinary for Unix {}
-impl Ordinary for Udp {}
+impl Ordinary for Tcp {
+    type DirectConnection = Stream<Direct<Self>>;
+}
+
+impl Ordinary for Unix {
+    type DirectConnection = Stream<Direct<Self>>;
+}
+
+impl Ordinary for Seqpacket {
+    type DirectConnection = DatagramSocket<Direct<Self>>;
+}
+
+impl Ordinary for Udp {
+    type DirectConnection = DatagramSocket<Direct<Self>>;
+}
+
+impl Connectionless for Udp {}
+impl Connectionless for Unix {}
 
 /// The address of a socket: [`std::net::SocketAddr`], or [`std::os::unix::net::SocketAddr`] (a path, an abstract name,
 /// or none).
@@ -131,6 +170,14 @@ impl ToAddress<UnixAddr> for String {
 /// How addresses are told to the system, which nobody else needs to know.
 pub(crate) mod codec {
     use super::{Errno, SocketAddrAny, io};
+    use crate::fd::SharedFd;
+
+    #[allow(unnameable_types, reason = "which is what seals the traits that need it")]
+    pub trait Accepted {
+        /// The connection that this file is.
+        #[allow(private_interfaces, reason = "nobody else can call it")]
+        fn accepted(fd: SharedFd) -> Self;
+    }
 
     #[allow(unnameable_types, reason = "which is what seals the trait that needs it")]
     pub trait Codec: Sized {

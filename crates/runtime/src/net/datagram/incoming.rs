@@ -24,7 +24,7 @@ use crate::driver::{Completion, Flow, Op};
 use crate::executor::Context as Executor;
 use crate::fd::SharedFd;
 use crate::net::inbound::{Inbound, Message};
-use crate::net::protocol::Ordinary;
+use crate::net::protocol::Protocol;
 
 /// The datagrams of a socket as they come; see [`DatagramSocket::datagrams`].
 ///
@@ -48,7 +48,7 @@ pub struct PooledDatagram<A> {
     start: usize,
 }
 
-impl<P: Ordinary> DatagramSocket<P> {
+impl<P: Protocol> DatagramSocket<P> {
     /// The datagrams as they come, in buffers of the executor's pool, by one operation for all. A buffer has room for
     /// the size that was given to [`Builder::receive_buffers`](crate::Builder::receive_buffers), less 168 bytes; a longer
     /// datagram is cut, and says so. Do not receive in another way while it exists.
@@ -81,7 +81,7 @@ impl<P: Ordinary> DatagramSocket<P> {
     }
 }
 
-impl<P: Ordinary> Datagrams<P> {
+impl<P: Protocol> Datagrams<P> {
     /// The next datagram. Waits for a buffer if all of the pool are held.
     ///
     /// May be dropped while it waits: no datagram is lost.

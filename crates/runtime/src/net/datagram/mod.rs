@@ -16,8 +16,8 @@ use std::rc::Rc;
 use rustix::net;
 
 use super::inbound::{Inbound, Message};
-use super::protocol::codec::Codec as _;
-use super::protocol::{Ordinary, ToAddress};
+use super::protocol::codec::{Accepted, Codec as _};
+use super::protocol::{Connectionless, Ordinary, Protocol, ToAddress};
 use super::stream::ZeroCopy;
 use crate::buf::{BufResult, IoBuf, IoBufMut};
 use crate::driver::Op;
@@ -32,7 +32,8 @@ use crate::fd::SharedFd;
 
 pub use incoming::{Datagrams, PooledDatagram};
 
-/// A socket of datagrams: a [`UdpSocket`](super::UdpSocket) or a [`UnixDatagram`](super::UnixDatagram).
+/// A socket of messages: a [`UdpSocket`](super::UdpSocket), a [`UnixDatagram`](super::UnixDatagram), or a connection that has
+/// messages ([`UnixSeqpacket`](super::UnixSeqpacket)).
 ///
 /// Its methods take `&self`, so that one task may send while another receives.
 pub struct DatagramSocket<P> {
@@ -63,11 +64,7 @@ impl<A> Datagram<A> {
     }
 }
 
-impl<P: Ordinary> DatagramSocket<P> {
-    pub(super) fn from_owned(fd: OwnedFd) -> Self {
-        Self { fd: SharedFd::new(fd), inbound: Rc::default(), protocol: PhantomData }
-    }
-
+impl<P: Connectionless> DatagramSocket<P> {
     /// Says whom to send to, and from whom alone to receive (connect(2)).
     ///
     /// # Errors
@@ -78,17 +75,6 @@ impl<P: Ordinary> DatagramSocket<P> {
         Op::new(Connect::new(self.fd.clone(), to.to_address()?.encode()?)).await
     }
 
-    /// Sends a datagram to the peer that was [connected](Self::connect) to. Returns its length: it is sent as a whole
-    /// or not at all.
-    ///
-    /// # Errors
-    ///
-    /// Those of send(2): `EDESTADDRREQ` without a peer, `EMSGSIZE` if it is too long, `ECONNREFUSED` if the peer has said
-    /// that nobody listens there (also to an earlier datagram); `EBUSY` if too many operations are in flight.
-    pub async fn send<B: IoBuf>(&self, buf: B) -> BufResult<usize, B> {
-        Op::new(Send::new(self.fd.clone(), buf, libc::MSG_NOSIGNAL)).await
-    }
-
     /// Sends a datagram to an address.
     ///
     /// # Errors
@@ -97,15 +83,6 @@ impl<P: Ordinary> DatagramSocket<P> {
     pub async fn send_to<B: IoBuf>(&self, buf: B, to: impl ToAddress<P::Address>) -> BufResult<usize, B> {
         let (sent, one) = self.send_message(One::new(buf), Some(&to), Control::none()).await;
         (sent, one.into_inner())
-    }
-
-    /// Sends one datagram whose parts lie in several buffers, at most 1,024 (`IOV_MAX`).
-    ///
-    /// # Errors
-    ///
-    /// As [`send`](Self::send); `EMSGSIZE` also for too many buffers.
-    pub async fn send_vectored<B: IoBuf>(&self, bufs: Vec<B>) -> BufResult<usize, Vec<B>> {
-        self.send_parts(bufs, None::<&P::Address>).await
     }
 
     /// Sends one datagram whose parts lie in several buffers, at most 1,024 (`IOV_MAX`), to an address.
@@ -139,6 +116,62 @@ impl<P: Ordinary> DatagramSocket<P> {
         }
         let (sent, one) = self.send_message(one, to.as_ref(), Control::none()).await;
         (sent.map(|len| ZeroCopy { len, copied: true }), one.into_inner())
+    }
+}
+
+impl<P: Ordinary> DatagramSocket<P> {
+    pub(super) fn from_owned(fd: OwnedFd) -> Self {
+        Self::accepted(SharedFd::new(fd))
+    }
+
+    /// The address of this socket.
+    ///
+    /// # Errors
+    ///
+    /// Those of getsockname(2).
+    pub fn local_addr(&self) -> io::Result<P::Address> {
+        Ok(P::Address::decode(net::getsockname(&self.fd)?)?)
+    }
+
+    /// The address that was [connected](Self::connect) to.
+    ///
+    /// # Errors
+    ///
+    /// Those of getpeername(2): `ENOTCONN` if there is none.
+    pub fn peer_addr(&self) -> io::Result<P::Address> {
+        let address = net::getpeername(&self.fd)?.ok_or(rustix::io::Errno::NOTCONN)?;
+        Ok(P::Address::decode(address)?)
+    }
+
+    /// What went wrong and was not told to an operation yet; asking takes it away (`SO_ERROR`).
+    ///
+    /// # Errors
+    ///
+    /// Those of getsockopt(2).
+    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
+        Ok(net::sockopt::socket_error(&self.fd)?.err().map(io::Error::from))
+    }
+}
+
+impl<P: Protocol> DatagramSocket<P> {
+    /// Sends a datagram to the peer that was [connected](Self::connect) to. Returns its length: it is sent as a whole
+    /// or not at all.
+    ///
+    /// # Errors
+    ///
+    /// Those of send(2): `EDESTADDRREQ` without a peer, `EMSGSIZE` if it is too long, `ECONNREFUSED` if the peer has said
+    /// that nobody listens there (also to an earlier datagram); `EBUSY` if too many operations are in flight.
+    pub async fn send<B: IoBuf>(&self, buf: B) -> BufResult<usize, B> {
+        Op::new(Send::new(self.fd.clone(), buf, libc::MSG_NOSIGNAL)).await
+    }
+
+    /// Sends one datagram whose parts lie in several buffers, at most 1,024 (`IOV_MAX`).
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send); `EMSGSIZE` also for too many buffers.
+    pub async fn send_vectored<B: IoBuf>(&self, bufs: Vec<B>) -> BufResult<usize, Vec<B>> {
+        self.send_parts(bufs, None::<&P::Address>).await
     }
 
     /// Receives a datagram into a buffer, up to its capacity. If it does not fit, the result says so
@@ -228,34 +261,6 @@ impl<P: Ordinary> DatagramSocket<P> {
         Op::new(PollFd { fd: self.fd.clone(), events: libc::POLLOUT }).await
     }
 
-    /// The address of this socket.
-    ///
-    /// # Errors
-    ///
-    /// Those of getsockname(2).
-    pub fn local_addr(&self) -> io::Result<P::Address> {
-        Ok(P::Address::decode(net::getsockname(&self.fd)?)?)
-    }
-
-    /// The address that was [connected](Self::connect) to.
-    ///
-    /// # Errors
-    ///
-    /// Those of getpeername(2): `ENOTCONN` if there is none.
-    pub fn peer_addr(&self) -> io::Result<P::Address> {
-        let address = net::getpeername(&self.fd)?.ok_or(rustix::io::Errno::NOTCONN)?;
-        Ok(P::Address::decode(address)?)
-    }
-
-    /// What went wrong and was not told to an operation yet; asking takes it away (`SO_ERROR`).
-    ///
-    /// # Errors
-    ///
-    /// Those of getsockopt(2).
-    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
-        Ok(net::sockopt::socket_error(&self.fd)?.err().map(io::Error::from))
-    }
-
     /// Closes and waits for it. Dropping closes too.
     ///
     /// # Errors
@@ -330,9 +335,16 @@ impl<P: Ordinary> DatagramSocket<P> {
 }
 
 /// What arrived, of which `len` bytes are in the buffer.
-pub(super) fn datagram<P: Ordinary>(len: usize, arrived: Arrived) -> io::Result<Datagram<P::Address>> {
+pub(super) fn datagram<P: Protocol>(len: usize, arrived: Arrived) -> io::Result<Datagram<P::Address>> {
     let from = P::Address::decode_some(arrived.from)?;
     Ok(Datagram { len, whole: arrived.whole, from, segment: arrived.segment })
+}
+
+impl<P: Protocol> Accepted for DatagramSocket<P> {
+    #[allow(private_interfaces, reason = "as in the trait")]
+    fn accepted(fd: SharedFd) -> Self {
+        Self { fd, inbound: Rc::default(), protocol: PhantomData }
+    }
 }
 
 impl<P: Ordinary> AsFd for DatagramSocket<P> {

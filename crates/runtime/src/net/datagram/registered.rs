@@ -8,11 +8,11 @@ use crate::buf::{BufResult, FixedBuf};
 use crate::driver::op::control::Control;
 use crate::driver::op::parts::{One, PartsOf};
 use crate::driver::op::zero_copy::{self, SendZc};
-use crate::net::protocol::Ordinary;
+use crate::net::protocol::Connectionless;
 use crate::net::protocol::codec::Codec as _;
 use crate::net::stream::{ZeroCopy, is_missing};
 
-impl<P: Ordinary> DatagramSocket<P> {
+impl<P: Connectionless> DatagramSocket<P> {
     /// As [`send_zc`](Self::send_zc), out of a [registered buffer](crate::buf::FixedPool), whose pages need not be looked up and
     /// pinned for this send; see [`Stream::send_zc_fixed`](crate::net::Stream::send_zc_fixed) for when it goes back to its pool.
     ///

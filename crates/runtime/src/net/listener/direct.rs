@@ -8,12 +8,11 @@ use std::io;
 use std::rc::Rc;
 
 use super::{
-    Accept, AcceptMulti, Armed, Arrival, Arrivals, Flow, Listener, MOST_WAITING, Ordinary, PhantomData,
-    SharedFd, Single, Stream, next_of, next_single,
+    Accept, AcceptMulti, Accepted as _, Armed, Arrival, Arrivals, Flow, Listener, MOST_WAITING, Ordinary,
+    PhantomData, SharedFd, Single, next_of, next_single,
 };
 use crate::driver::{Completion, Driver, Slot};
 use crate::executor::Context as Executor;
-use crate::net::protocol::Direct;
 
 /// The connections of a listener, each in a slot of the ring's table of files; see
 /// [`Listener::incoming_direct`]. Connections that were accepted and not taken when it is dropped are closed.
@@ -38,7 +37,7 @@ impl<P: Ordinary> Listener<P> {
     ///
     /// The methods of such a stream are those of an ordinary one, but what needs a descriptor: it is no
     /// [`AsFd`](std::os::fd::AsFd), its addresses and options are asked for and set through the ring, and it cannot leave
-    /// its runtime. [`Stream::install`] makes an ordinary stream of it. Options that are to hold for every
+    /// its runtime. [`Stream::install`](crate::net::Stream::install) makes an ordinary stream of it. Options that are to hold for every
     /// connection are best set on the listener, from which connections have them
     /// ([`ListenOptions`](crate::net::ListenOptions)).
     ///
@@ -85,7 +84,7 @@ impl<P: Ordinary> IncomingDirect<P> {
     ///
     /// Those of [`Listener::accept`]; `ENFILE` if so many connections came at once that the table ran full: those that
     /// found no slot are gone. After an error it can be called again.
-    pub async fn next(&mut self) -> io::Result<Stream<Direct<P>>> {
+    pub async fn next(&mut self) -> io::Result<P::DirectConnection> {
         let executor = Executor::current();
         loop {
             if self.single.is_some() {
@@ -95,7 +94,7 @@ impl<P: Ordinary> IncomingDirect<P> {
             match &self.flow {
                 None => {
                     if let Some(kept) = self.arrivals.next_kept(&self.fd).await {
-                        return Ok(Stream::from_shared(kept));
+                        return Ok(P::DirectConnection::accepted(kept));
                     }
                     if !room {
                         return self.next_single().await;
@@ -112,7 +111,7 @@ impl<P: Ordinary> IncomingDirect<P> {
             match next_of(flow, &self.arrivals).await {
                 Arrival::Kept(kept) => {
                     self.arrivals.look(&self.fd);
-                    return Ok(Stream::from_shared(kept));
+                    return Ok(P::DirectConnection::accepted(kept));
                 }
                 Arrival::Own(None) => self.flow = None,
                 Arrival::Own(Some(completion)) => {
@@ -124,8 +123,8 @@ impl<P: Ordinary> IncomingDirect<P> {
         }
     }
 
-    async fn next_single(&mut self) -> io::Result<Stream<Direct<P>>> {
-        next_single(&mut self.single, &self.fd, &self.arrivals).await.map(Stream::from_shared)
+    async fn next_single(&mut self) -> io::Result<P::DirectConnection> {
+        next_single(&mut self.single, &self.fd, &self.arrivals).await.map(P::DirectConnection::accepted)
     }
 
     fn start(&mut self, driver: &Rc<Driver>) -> io::Result<()> {
@@ -142,9 +141,9 @@ impl<P: Ordinary> IncomingDirect<P> {
         &mut self,
         driver: &Rc<Driver>,
         completion: Completion,
-    ) -> Option<io::Result<Stream<Direct<P>>>> {
+    ) -> Option<io::Result<P::DirectConnection>> {
         match Slot::filled(driver, completion) {
-            Ok(slot) => Some(Ok(Stream::from_shared(SharedFd::of_slot(slot)))),
+            Ok(slot) => Some(Ok(P::DirectConnection::accepted(SharedFd::of_slot(slot)))),
             Err(errno) if errno == -libc::EINVAL => {
                 self.missing = true;
                 None

@@ -14,9 +14,8 @@ use std::task::Poll;
 use rustix::io::Errno;
 use rustix::net;
 
-use super::Stream;
 use super::arrivals::{Armed, Arrival, Arrivals, Single, Waiting};
-use super::protocol::codec::Codec as _;
+use super::protocol::codec::{Accepted, Codec as _};
 use super::protocol::{Ordinary, Tcp};
 use crate::driver::op::socket::{Accept, AcceptMulti, AcceptNamed, accepted};
 use crate::driver::{Completion, Flow, Op};
@@ -27,7 +26,9 @@ pub use direct::IncomingDirect;
 /// How many accepted connections may wait for [`Incoming::next`] before accepting pauses.
 const MOST_WAITING: usize = 64;
 
-/// A socket that listens: a [`TcpListener`](super::TcpListener) or a [`UnixListener`](super::UnixListener).
+/// A socket that listens: a [`TcpListener`](super::TcpListener), a [`UnixListener`](super::UnixListener) or a
+/// [`UnixSeqpacketListener`](super::UnixSeqpacketListener), which accept a [`TcpStream`](super::TcpStream), a
+/// [`UnixStream`](super::UnixStream) and a [`UnixSeqpacket`](super::UnixSeqpacket).
 pub struct Listener<P> {
     pub(super) fd: SharedFd,
     arrivals: Rc<Arrivals>,
@@ -56,13 +57,13 @@ impl<P: Ordinary> Listener<P> {
     ///
     /// Those of accept(2): `EMFILE` and `ENFILE` (wait before trying again), `ECONNABORTED` (try again);
     /// `EBUSY` if too many operations are in flight.
-    pub async fn accept(&self) -> io::Result<Stream<P>> {
+    pub async fn accept(&self) -> io::Result<P::Connection> {
         if let Some(kept) = self.arrivals.next_kept(&self.fd).await {
-            return Ok(Stream::from_shared(kept));
+            return Ok(P::Connection::accepted(kept));
         }
         let accept = Accept::new(self.fd.clone(), self.arrivals.clone());
         match self.arrivals.accept(&self.fd, accept).await? {
-            Arrival::Kept(fd) | Arrival::Own(fd) => Ok(Stream::from_shared(fd)),
+            Arrival::Kept(fd) | Arrival::Own(fd) => Ok(P::Connection::accepted(fd)),
         }
     }
 
@@ -71,7 +72,7 @@ impl<P: Ordinary> Listener<P> {
     /// # Errors
     ///
     /// Those of [`accept`](Self::accept).
-    pub async fn accept_from(&self) -> io::Result<(Stream<P>, P::Address)> {
+    pub async fn accept_from(&self) -> io::Result<(P::Connection, P::Address)> {
         let kept = match self.arrivals.next_kept(&self.fd).await {
             Some(kept) => kept,
             None => {
@@ -79,13 +80,13 @@ impl<P: Ordinary> Listener<P> {
                 match self.arrivals.accept(&self.fd, accept).await? {
                     Arrival::Kept(kept) => kept,
                     Arrival::Own((fd, peer)) => {
-                        return Ok((Stream::from_shared(fd), P::Address::decode(peer)?));
+                        return Ok((P::Connection::accepted(fd), P::Address::decode(peer)?));
                     }
                 }
             }
         };
         let peer = net::getpeername(&kept)?.ok_or(Errno::NOTCONN)?;
-        Ok((Stream::from_shared(kept), P::Address::decode(peer)?))
+        Ok((P::Connection::accepted(kept), P::Address::decode(peer)?))
     }
 
     /// The connections as they come, by one multishot operation. At most 64 that were accepted wait to be
@@ -145,17 +146,17 @@ impl<P: Ordinary> Incoming<P> {
     /// # Errors
     ///
     /// Those of [`Listener::accept`]. After an error it can be called again.
-    pub async fn next(&mut self) -> io::Result<Stream<P>> {
+    pub async fn next(&mut self) -> io::Result<P::Connection> {
         loop {
             let (fd, arrivals) = (&self.fd, &self.arrivals);
             if self.flow.is_none()
                 && self.single.is_none()
                 && let Some(kept) = arrivals.next_kept(fd).await
             {
-                return Ok(Stream::from_shared(kept));
+                return Ok(P::Connection::accepted(kept));
             }
             if self.one_by_one {
-                return next_single(&mut self.single, fd, arrivals).await.map(Stream::from_shared);
+                return next_single(&mut self.single, fd, arrivals).await.map(P::Connection::accepted);
             }
             let flow = match &mut self.flow {
                 Some((_, flow)) => flow,
@@ -168,7 +169,7 @@ impl<P: Ordinary> Incoming<P> {
             match next_of(flow, arrivals).await {
                 Arrival::Kept(kept) => {
                     arrivals.look(fd);
-                    return Ok(Stream::from_shared(kept));
+                    return Ok(P::Connection::accepted(kept));
                 }
                 Arrival::Own(Some(completion)) if completion.result == -libc::EINVAL => {
                     self.one_by_one = true;
@@ -178,7 +179,7 @@ impl<P: Ordinary> Incoming<P> {
                     if completion.result == -libc::ECANCELED {
                         self.flow = None;
                     }
-                    return accepted(completion).map(Stream::from_shared);
+                    return accepted(completion).map(P::Connection::accepted);
                 }
                 // A multishot operation may end at any time; it is started again.
                 Arrival::Own(None) => self.flow = None,

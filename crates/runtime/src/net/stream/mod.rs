@@ -22,7 +22,7 @@ use std::rc::Rc;
 use rustix::net;
 
 use super::inbound::Inbound;
-use super::protocol::codec::Codec as _;
+use super::protocol::codec::{Accepted, Codec as _};
 use super::protocol::{Ordinary, Protocol};
 use crate::buf::{BufResult, IoBufMut, fill};
 use crate::driver::Op;
@@ -264,6 +264,13 @@ impl<P: Ordinary> Stream<P> {
         }
         let inbound = self.inbound;
         self.fd.try_into_owned().map_err(|fd| Self::from_parts(fd, inbound))
+    }
+}
+
+impl<P: Protocol> Accepted for Stream<P> {
+    #[allow(private_interfaces, reason = "as in the trait")]
+    fn accepted(fd: SharedFd) -> Self {
+        Self::from_shared(fd)
     }
 }
 

@@ -16,7 +16,7 @@ use crate::driver::op::socket::Shutdown;
 use crate::net::DatagramSocket;
 use crate::net::datagram::{Datagram, datagram};
 use crate::net::protocol::codec::Codec as _;
-use crate::net::protocol::{ToAddress, Unix};
+use crate::net::protocol::{Protocol, ToAddress, Unix};
 
 /// A Unix socket of datagrams, which arrive, in order, or make the sender wait; see [`DatagramSocket`] for sending and
 /// receiving.
@@ -74,7 +74,9 @@ impl UnixDatagram {
         let (sent, With(buf, fds)) = self.send_message(With(One::new(buf), fds), to.as_ref(), control).await;
         (sent, (buf.into_inner(), fds))
     }
+}
 
+impl<P: Protocol<Address = UnixAddr>> DatagramSocket<P> {
     /// Receives a datagram, and at most `most` descriptors that came with it; more are closed. If the future is dropped, what
     /// it had received goes to the next receive, descriptors too; a receive that does not ask for descriptors closes
     /// them.
@@ -88,7 +90,7 @@ impl UnixDatagram {
             let received = arrived.and_then(|mut arrived| {
                 let mut fds = std::mem::take(&mut arrived.fds);
                 fds.truncate(most);
-                Ok((datagram::<Unix>(one.scatter(&bytes), arrived)?, fds))
+                Ok((datagram::<P>(one.scatter(&bytes), arrived)?, fds))
             });
             return (received, one.into_inner());
         }
@@ -97,7 +99,7 @@ impl UnixDatagram {
         let (arrived, one) = Op::new(op.control(Control::room_for_fds(most.min(MOST_FDS)))).await;
         let received = arrived.and_then(|mut arrived| {
             let fds = std::mem::take(&mut arrived.fds);
-            Ok((datagram::<Unix>(arrived.len, arrived)?, fds))
+            Ok((datagram::<P>(arrived.len, arrived)?, fds))
         });
         (received, one.into_inner())
     }

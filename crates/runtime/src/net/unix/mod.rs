@@ -6,6 +6,7 @@
 mod credentials;
 mod datagram;
 mod fds;
+mod seqpacket;
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -22,6 +23,7 @@ use crate::fd::SharedFd;
 pub use credentials::Credentials;
 pub use datagram::{DatagramWithFds, UnixDatagram};
 pub use fds::ReceivedFds;
+pub use seqpacket::{DirectUnixSeqpacket, UnixSeqpacket, UnixSeqpacketListener};
 /// The address of a Unix socket: a path, an abstract name, or none.
 pub use std::os::unix::net::SocketAddr as UnixAddr;
 
