@@ -5,7 +5,7 @@ use std::io::{self, SeekFrom};
 
 use super::File;
 use crate::buf::{BufResult, IoBuf, IoBufMut};
-use crate::io::{AsyncRead, AsyncWrite};
+use crate::io::{AsyncRead, AsyncWrite, STEP};
 
 /// A file and a position in it, from which reads and writes go on. Several cursors over one file do not disturb each other.
 ///
@@ -98,6 +98,38 @@ impl AsyncRead for Cursor {
     async fn read<B: IoBufMut>(&self, buf: B) -> BufResult<usize, B> {
         let from = self.position.get();
         self.moved(from, self.file.read_at(buf, from).await)
+    }
+
+    /// Moves the cursor if the whole buffer was read, and else not at all.
+    async fn read_exact<B: IoBufMut>(&self, buf: B) -> BufResult<(), B> {
+        let (from, want) = (self.position.get(), buf.filled());
+        let (read, buf) = self.file.read_exact_at(buf, from).await;
+        if read.is_ok() {
+            self.position.set(from.saturating_add(want as u64));
+        }
+        (read, buf)
+    }
+
+    /// Moves the cursor when it has ended, behind what is in the vector then.
+    async fn read_to_end(&self, mut buf: Vec<u8>) -> BufResult<usize, Vec<u8>> {
+        let (from, before) = (self.position.get(), buf.len());
+        let end = loop {
+            if buf.len() == buf.capacity() {
+                buf.reserve(STEP.max(buf.len()));
+            }
+            let (at, begin) = (from.saturating_add((buf.len() - before) as u64), buf.len());
+            let (read, part) = self.file.read_at(buf.slice(begin..), at).await;
+            buf = part.into_inner();
+            match read {
+                Ok(0) => break Ok(()),
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => break Err(error),
+            }
+        };
+        let read = buf.len() - before;
+        self.position.set(from.saturating_add(read as u64));
+        (end.map(|()| read), buf)
     }
 }
 

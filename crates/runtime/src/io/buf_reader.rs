@@ -1,6 +1,9 @@
 //! Reading through a buffer: lines, and pieces up to a byte.
 //!
 //! Only the buffer is given to operations, so that what is read for the caller goes to memory that is borrowed.
+//!
+//! What it keeps true: whatever future is dropped, what it had read and not handed over is in the buffer again, in order,
+//! for whichever method comes next.
 
 use std::io::{self, ErrorKind};
 
@@ -9,6 +12,9 @@ use crate::buf::{BufResult, IoBufMut, fill};
 
 /// How much a reader reads at a time, unless told otherwise.
 const CAPACITY: usize = 8 * 1024;
+
+/// How much at most, for those who want more.
+const LARGEST: usize = 64 * 1024;
 
 /// A stream with a buffer before it.
 ///
@@ -40,8 +46,24 @@ pub struct BufReader<R> {
     taken: usize,
     capacity: usize,
     longest: usize,
-    /// What was read of a line before the future that read it was dropped.
-    line: Vec<u8>,
+}
+
+/// A read of several pieces. What was taken out of the buffer so far is put back in front of it, unless it was handed
+/// over.
+struct Pieces<'a, R> {
+    reader: &'a mut BufReader<R>,
+    so_far: Vec<u8>,
+}
+
+impl<R> Drop for Pieces<'_, R> {
+    fn drop(&mut self) {
+        if !self.so_far.is_empty() {
+            let reader = &mut *self.reader;
+            self.so_far.extend_from_slice(&reader.buf[reader.taken..]);
+            reader.buf = std::mem::take(&mut self.so_far);
+            reader.taken = 0;
+        }
+    }
 }
 
 impl<R: AsyncRead> BufReader<R> {
@@ -57,7 +79,7 @@ impl<R: AsyncRead> BufReader<R> {
     /// If that is 0.
     pub const fn with_capacity(capacity: usize, stream: R) -> Self {
         assert!(capacity > 0, "a reader with a buffer of 0 bytes reads nothing");
-        Self { stream, buf: Vec::new(), taken: 0, capacity, longest: usize::MAX, line: Vec::new() }
+        Self { stream, buf: Vec::new(), taken: 0, capacity, longest: usize::MAX }
     }
 
     /// Refuses pieces and lines that are longer than this, with their end (`ErrorKind::InvalidData`): for streams whose
@@ -77,11 +99,21 @@ impl<R: AsyncRead> BufReader<R> {
     ///
     /// Those of [`AsyncRead::read`].
     pub async fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        self.fill_for(0).await
+    }
+
+    /// As [`fill_buf`](Self::fill_buf), with room for so many bytes if that is more than usual.
+    async fn fill_for(&mut self, bytes: usize) -> io::Result<&[u8]> {
+        let room = self.capacity.max(bytes.min(LARGEST));
         while self.taken == self.buf.len() {
             self.taken = 0;
             let mut buf = std::mem::take(&mut self.buf);
             buf.clear();
-            buf.reserve_exact(self.capacity);
+            if buf.capacity() > room {
+                // It had room for more, or had something put back.
+                buf = Vec::new();
+            }
+            buf.reserve_exact(room);
             let (read, buf) = self.stream.read(buf).await;
             self.buf = buf;
             match read {
@@ -148,7 +180,7 @@ impl<R: AsyncRead> BufReader<R> {
     /// Reads a line with its end, or the rest of the stream, and appends it to `line`. Returns how many bytes it was; 0 is
     /// the end.
     ///
-    /// If the future is dropped, `line` is unchanged, and the next call of this method goes on where it was.
+    /// If the future is dropped, `line` is unchanged, and what was read is in the buffer.
     ///
     /// # Errors
     ///
@@ -164,14 +196,12 @@ impl<R: AsyncRead> BufReader<R> {
     }
 
     async fn line_of_bytes(&mut self) -> io::Result<Vec<u8>> {
-        // Piece by piece into `self.line`, so that a future that is dropped loses nothing.
+        let mut pieces = Pieces { reader: self, so_far: Vec::new() };
         loop {
-            self.fill_buf().await?;
-            let mut line = std::mem::take(&mut self.line);
-            let ended = self.take_until(b'\n', &mut line);
-            self.line = line;
-            if ended? {
-                return Ok(std::mem::take(&mut self.line));
+            pieces.reader.fill_buf().await?;
+            let Pieces { reader, so_far } = &mut pieces;
+            if reader.take_until(b'\n', so_far)? {
+                return Ok(std::mem::take(so_far));
             }
         }
     }
@@ -226,23 +256,47 @@ impl<R: AsyncRead> BufReader<R> {
 
     /// Reads as many bytes as the buffer holds: `vec![0; n]` is filled as a whole.
     ///
+    /// If the future is dropped, or fails, what it had read is in the reader's buffer again. A buffer that is as large as the
+    /// reader's, while that is empty, is filled past it: then [`AsyncRead::read_exact`] says what becomes of that.
+    ///
     /// # Errors
     ///
     /// Those of [`AsyncRead::read`]; `ErrorKind::UnexpectedEof` if the stream ends before.
     pub async fn read_exact<B: IoBufMut>(&mut self, mut buf: B) -> BufResult<(), B> {
         let want = buf.filled();
-        let mut done = 0;
-        while done < want {
-            let (read, part) = self.read(buf.slice(done..want)).await;
-            buf = part.into_inner();
-            match read {
-                Ok(0) => return (Err(ErrorKind::UnexpectedEof.into()), buf),
-                Ok(n) => done += n,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return (Err(error), buf),
+        let held = self.buffer().len();
+        if held == 0 && want >= self.capacity {
+            return self.stream.read_exact(buf).await;
+        }
+        if held >= want {
+            let taken = fill(&mut buf, &self.buf[self.taken..self.taken + want]);
+            self.taken += taken;
+            return (Ok(()), buf);
+        }
+        match self.gather(want).await {
+            Ok(bytes) => {
+                fill(&mut buf, &bytes);
+                (Ok(()), buf)
+            }
+            Err(error) => (Err(error), buf),
+        }
+    }
+
+    /// So many bytes, of several reads.
+    async fn gather(&mut self, want: usize) -> io::Result<Vec<u8>> {
+        let mut pieces = Pieces { reader: self, so_far: Vec::with_capacity(want.min(LARGEST)) };
+        loop {
+            let Pieces { reader, so_far } = &mut pieces;
+            let piece = reader.buffer().len().min(want - so_far.len());
+            so_far.extend_from_slice(&reader.buffer()[..piece]);
+            reader.consume(piece);
+            if so_far.len() == want {
+                return Ok(std::mem::take(so_far));
+            }
+            if reader.fill_for(want - so_far.len()).await?.is_empty() {
+                return Err(ErrorKind::UnexpectedEof.into());
             }
         }
-        (Ok(()), buf)
     }
 }
 

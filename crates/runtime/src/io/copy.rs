@@ -14,7 +14,10 @@ const CHUNK: usize = 64 * 1024;
 /// Copies everything from one stream to another, until the first ends. Returns how many bytes there were. Neither is shut
 /// down.
 ///
-/// If the future is dropped, what was read and not yet written is lost.
+/// If the future is dropped while it waits for something to read, nothing is lost: all that it had read is written. While
+/// it waits for the writer, up to 64 KiB are read and an unknown part of them written, so that they cannot be given back:
+/// the rest is lost, as it is if the writer fails. Between two connections, [`Stream::splice_to`](crate::net::Stream::splice_to)
+/// loses none.
 ///
 /// # Errors
 ///
@@ -47,6 +50,8 @@ where
 
 /// Copies between two streams in both directions, as a proxy does, until both have ended. The end of one is passed on to
 /// the other by [`AsyncWrite::shutdown`]. Returns how many bytes went from `a` to `b`, and from `b` to `a`.
+///
+/// If the future is dropped, each direction loses what [`copy`] does.
 ///
 /// # Errors
 ///

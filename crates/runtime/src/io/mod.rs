@@ -10,6 +10,7 @@ mod buf_writer;
 mod copy;
 mod pipe;
 mod raw;
+pub(crate) mod rounds;
 mod splice;
 mod split;
 mod stdio;
@@ -29,7 +30,7 @@ pub(crate) use raw::Raw;
 use crate::buf::{BufResult, IoBuf, IoBufMut};
 
 /// How much is made room for at a time when a stream is read to its end.
-const STEP: usize = 8 * 1024;
+pub(crate) const STEP: usize = 8 * 1024;
 
 /// What bytes can be read from, one after the other.
 ///
@@ -61,7 +62,9 @@ pub trait AsyncRead {
 
     /// Reads as many bytes as the buffer holds: `vec![0; n]` is filled as a whole, as by [`std::io::Read::read_exact`].
     ///
-    /// If the future is dropped, what it had put into the buffer is lost.
+    /// If the future is dropped, the streams of this crate give what it had taken to the next read, in order. What is
+    /// provided here for others is reads in a row, and the bytes of all but the last are lost with the buffer: a stream that
+    /// passes its reads on to another does well to pass this on too.
     ///
     /// # Errors
     ///
@@ -88,6 +91,8 @@ pub trait AsyncRead {
     /// there were.
     ///
     /// Whoever does not trust the other end reads piece by piece and counts.
+    ///
+    /// If the future is dropped, what it had taken goes to the next read, or is lost, as with [`read_exact`](Self::read_exact).
     ///
     /// # Errors
     ///

@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 
 use rustix::pipe::{PipeFlags, pipe_with};
 
+use super::rounds::Rounds as _;
 use super::{AsyncRead, AsyncWrite, Raw};
 use crate::buf::{BufResult, IoBuf, IoBufMut};
 
@@ -39,7 +40,7 @@ impl PipeReader {
     ///
     /// # Errors
     ///
-    /// Gives the end back while an operation is still in flight on it.
+    /// Gives the end back while an operation is still in flight on it, and while bytes of a dropped read wait to be read.
     pub fn try_into_owned_fd(self) -> Result<OwnedFd, Self> {
         self.0.try_into_owned().map_err(Self)
     }
@@ -72,6 +73,14 @@ impl PipeWriter {
 impl AsyncRead for PipeReader {
     async fn read<B: IoBufMut>(&self, buf: B) -> BufResult<usize, B> {
         self.0.read(buf).await
+    }
+
+    async fn read_exact<B: IoBufMut>(&self, buf: B) -> BufResult<(), B> {
+        self.0.fill(buf).await
+    }
+
+    async fn read_to_end(&self, buf: Vec<u8>) -> BufResult<usize, Vec<u8>> {
+        self.0.drain(buf).await
     }
 }
 

@@ -4,15 +4,16 @@
 //! descriptor is ready, as if it blocked.
 
 use std::cell::RefCell;
-use std::future::poll_fn;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
+use super::rounds::{Rounds, give};
 use super::shut_down;
-use crate::buf::{BufResult, IoBuf, IoBufMut, fill};
+use crate::buf::{BufResult, IoBuf, IoBufMut};
 use crate::driver::Op;
 use crate::driver::op::file::Poll as PollFd;
+use crate::driver::op::round::Round;
 use crate::driver::op::rw::Write;
 use crate::driver::op::stream::ReadStream;
 use crate::fd::SharedFd;
@@ -34,24 +35,8 @@ impl Raw {
         Self { fd: RefCell::new(Some(SharedFd::new(fd))), inbound: Rc::default() }
     }
 
-    pub(crate) async fn read<B: IoBufMut>(&self, mut buf: B) -> BufResult<usize, B> {
-        let Some(fd) = self.share() else { return (Ok(0), buf) };
-        loop {
-            if !self.inbound.is_clear() {
-                poll_fn(|cx| self.inbound.poll_settled(cx)).await;
-                if let Some(kept) = self.inbound.read(buf.capacity()) {
-                    return (kept.map(|bytes| fill(&mut buf, &bytes)), buf);
-                }
-            }
-            let (read, back) = Op::new(ReadStream::new(fd.clone(), self.inbound.clone(), buf)).await;
-            if !would_block(&read) {
-                return (read, back);
-            }
-            buf = back;
-            if let Err(error) = ready(&fd, libc::POLLIN).await {
-                return (Err(error), buf);
-            }
-        }
+    pub(crate) async fn read<B: IoBufMut>(&self, buf: B) -> BufResult<usize, B> {
+        self.round(buf, Round::only()).await
     }
 
     pub(crate) async fn write<B: IoBuf>(&self, mut buf: B) -> BufResult<usize, B> {
@@ -81,8 +66,11 @@ impl Raw {
     ///
     /// # Errors
     ///
-    /// The stream, while an operation is in flight on it, and if it was closed.
+    /// The stream, while an operation is in flight on it, if bytes of a dropped read wait to be read, and if it was closed.
     pub(crate) fn try_into_owned(self) -> Result<OwnedFd, Self> {
+        if !self.inbound.is_clear() {
+            return Err(self);
+        }
         let Some(fd) = self.fd.take() else { return Err(self) };
         fd.try_into_owned().map_err(|fd| Self { fd: RefCell::new(Some(fd)), inbound: self.inbound })
     }
@@ -95,6 +83,37 @@ impl Raw {
     /// `None` after it was closed.
     pub(super) fn share(&self) -> Option<SharedFd> {
         self.fd.borrow().clone()
+    }
+}
+
+impl Rounds for Raw {
+    async fn round<B: IoBufMut>(&self, mut buf: B, round: Round) -> BufResult<usize, B> {
+        let Some(fd) = self.share() else { return (Ok(0), buf) };
+        loop {
+            if !self.inbound.is_clear() {
+                let back = self.inbound.back(round.earlier(&buf));
+                self.inbound.settled().await;
+                back.over();
+                if let Some(kept) = self.inbound.read(round.room(&buf)) {
+                    return give(kept, round, buf);
+                }
+            }
+            let read;
+            (read, buf) = Op::new(ReadStream::new(fd.clone(), self.inbound.clone(), buf, round)).await;
+            if !would_block(&read) {
+                return (read, buf);
+            }
+            let back = self.inbound.back(round.earlier(&buf));
+            let ready = ready(&fd, libc::POLLIN).await;
+            back.over();
+            if let Err(error) = ready {
+                return (Err(error), buf);
+            }
+        }
+    }
+
+    fn inbound(&self) -> &Inbound {
+        &self.inbound
     }
 }
 

@@ -55,6 +55,14 @@ impl<S: AsyncRead> AsyncRead for ReadHalf<S> {
     async fn read<B: IoBufMut>(&self, buf: B) -> BufResult<usize, B> {
         self.0.read(buf).await
     }
+
+    async fn read_exact<B: IoBufMut>(&self, buf: B) -> BufResult<(), B> {
+        self.0.read_exact(buf).await
+    }
+
+    async fn read_to_end(&self, buf: Vec<u8>) -> BufResult<usize, Vec<u8>> {
+        self.0.read_to_end(buf).await
+    }
 }
 
 impl<S: AsyncWrite> AsyncWrite for WriteHalf<S> {

@@ -9,6 +9,7 @@ use std::os::fd::AsFd;
 
 use rustix::io::fcntl_dupfd_cloexec;
 
+use super::rounds::Rounds as _;
 use super::{AsyncRead, AsyncWrite, Raw};
 use crate::buf::{BufResult, IoBuf, IoBufMut};
 
@@ -68,6 +69,14 @@ pub struct Stderr(Raw);
 impl AsyncRead for Stdin {
     async fn read<B: IoBufMut>(&self, buf: B) -> BufResult<usize, B> {
         self.0.read(buf).await
+    }
+
+    async fn read_exact<B: IoBufMut>(&self, buf: B) -> BufResult<(), B> {
+        self.0.fill(buf).await
+    }
+
+    async fn read_to_end(&self, buf: Vec<u8>) -> BufResult<usize, Vec<u8>> {
+        self.0.drain(buf).await
     }
 }
 

@@ -4,6 +4,7 @@ use std::io;
 use std::net::Shutdown;
 use std::rc::Rc;
 
+use super::rounds::Rounds as _;
 use super::{AsyncRead, AsyncWrite};
 use crate::buf::{BufResult, IoBuf, IoBufMut};
 use crate::net::{OwnedReadHalf, OwnedWriteHalf, Protocol, Stream};
@@ -11,6 +12,14 @@ use crate::net::{OwnedReadHalf, OwnedWriteHalf, Protocol, Stream};
 impl<P: Protocol> AsyncRead for Stream<P> {
     async fn read<B: IoBufMut>(&self, buf: B) -> BufResult<usize, B> {
         self.recv(buf).await
+    }
+
+    async fn read_exact<B: IoBufMut>(&self, buf: B) -> BufResult<(), B> {
+        self.recv_exact(buf).await
+    }
+
+    async fn read_to_end(&self, buf: Vec<u8>) -> BufResult<usize, Vec<u8>> {
+        self.drain(buf).await
     }
 }
 
@@ -32,6 +41,14 @@ impl<P: Protocol> AsyncWrite for Stream<P> {
 impl<P: Protocol> AsyncRead for OwnedReadHalf<P> {
     async fn read<B: IoBufMut>(&self, buf: B) -> BufResult<usize, B> {
         self.recv(buf).await
+    }
+
+    async fn read_exact<B: IoBufMut>(&self, buf: B) -> BufResult<(), B> {
+        self.recv_exact(buf).await
+    }
+
+    async fn read_to_end(&self, buf: Vec<u8>) -> BufResult<usize, Vec<u8>> {
+        self.drain(buf).await
     }
 }
 
@@ -56,6 +73,14 @@ macro_rules! pointer {
         impl<S: AsyncRead + ?Sized> AsyncRead for $pointer {
             async fn read<B: IoBufMut>(&self, buf: B) -> BufResult<usize, B> {
                 (**self).read(buf).await
+            }
+
+            async fn read_exact<B: IoBufMut>(&self, buf: B) -> BufResult<(), B> {
+                (**self).read_exact(buf).await
+            }
+
+            async fn read_to_end(&self, buf: Vec<u8>) -> BufResult<usize, Vec<u8>> {
+                (**self).read_to_end(buf).await
             }
         }
 

@@ -3,7 +3,8 @@
 //!
 //! A receive that is dropped may have taken something from the socket already, or take it before its
 //! cancellation arrives. That is kept here, and as long as it is in doubt the next receive waits, so that
-//! nothing is lost or reordered.
+//! nothing is lost or reordered. What a call of several receives had taken before the one in flight is put back at once,
+//! in front.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -100,12 +101,16 @@ impl Inbound {
         self.kept.borrow_mut().extend(bytes);
     }
 
-    /// They are to be read before all others.
+    /// These are to be read before all others: a call that was dropped had taken them before.
     pub(crate) fn put_front(&self, bytes: &[u8]) {
         let mut kept = self.kept.borrow_mut();
-        for byte in bytes.iter().rev() {
-            kept.push_front(*byte);
-        }
+        kept.extend(bytes);
+        kept.rotate_right(bytes.len());
+    }
+
+    /// Puts these in front if it is dropped before it is [over](Back::over): for who waits between two receives of one call.
+    pub(crate) const fn back<'a>(&'a self, bytes: &'a [u8]) -> Back<'a> {
+        Back { inbound: self, bytes }
     }
 
     /// The first `count` of those that were kept are elsewhere now.
@@ -129,6 +134,26 @@ impl Inbound {
     pub(crate) fn peek(&self, most: usize) -> Option<Vec<u8>> {
         let kept = self.kept.borrow();
         (!kept.is_empty()).then(|| kept.iter().take(most).copied().collect())
+    }
+}
+
+/// What earlier receives of a call had taken, while the call waits for something else than a receive.
+#[must_use = "what it has goes back at once if it is dropped"]
+pub(crate) struct Back<'a> {
+    inbound: &'a Inbound,
+    bytes: &'a [u8],
+}
+
+impl Back<'_> {
+    /// The call goes on.
+    pub(crate) const fn over(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Back<'_> {
+    fn drop(&mut self) {
+        self.inbound.put_front(self.bytes);
     }
 }
 

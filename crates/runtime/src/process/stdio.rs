@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 
 use super::Stdio;
 use crate::buf::{BufResult, IoBuf, IoBufMut};
+use crate::io::rounds::Rounds as _;
 use crate::io::{AsyncRead, AsyncWrite, PipeReader, PipeWriter, Raw};
 
 /// What a child reads as standard input. Shutting it down closes it, which is the end for the child.
@@ -33,11 +34,27 @@ impl AsyncRead for ChildStdout {
     async fn read<B: IoBufMut>(&self, buf: B) -> BufResult<usize, B> {
         self.0.read(buf).await
     }
+
+    async fn read_exact<B: IoBufMut>(&self, buf: B) -> BufResult<(), B> {
+        self.0.fill(buf).await
+    }
+
+    async fn read_to_end(&self, buf: Vec<u8>) -> BufResult<usize, Vec<u8>> {
+        self.0.drain(buf).await
+    }
 }
 
 impl AsyncRead for ChildStderr {
     async fn read<B: IoBufMut>(&self, buf: B) -> BufResult<usize, B> {
         self.0.read(buf).await
+    }
+
+    async fn read_exact<B: IoBufMut>(&self, buf: B) -> BufResult<(), B> {
+        self.0.fill(buf).await
+    }
+
+    async fn read_to_end(&self, buf: Vec<u8>) -> BufResult<usize, Vec<u8>> {
+        self.0.drain(buf).await
     }
 }
 
@@ -62,7 +79,8 @@ macro_rules! descriptor {
             ///
             /// # Errors
             ///
-            /// Gives the pipe back while an operation is still in flight on it, or if it was shut down.
+            /// Gives the pipe back while an operation is still in flight on it, while bytes of a dropped read wait to be read, or if
+            /// it was shut down.
             pub fn try_into_owned_fd(self) -> Result<OwnedFd, Self> {
                 self.0.try_into_owned().map_err(Self)
             }

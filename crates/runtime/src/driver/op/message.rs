@@ -5,52 +5,58 @@ use std::rc::Rc;
 
 use annulus::{BufRing, opcode, squeue};
 
-use super::{filled, length, number};
+use super::round::Round;
+use super::{filled_from, keep_late, length, number};
 use crate::buf::{BufResult, Held, IoBuf, IoBufMut, Pool};
 use crate::driver::{Completion, Operation};
 use crate::fd::SharedFd;
 use crate::net::inbound::Inbound;
 
-/// recv(2). What a dropped one still receives is kept for the next receive of the stream.
+/// recv(2). What a dropped one still receives is kept for the next receive of the stream, behind what earlier rounds of the
+/// same call had received.
 pub(crate) struct Recv<B> {
     fd: SharedFd,
     inbound: Rc<Inbound>,
     buf: Held<B>,
+    round: Round,
     flags: i32,
 }
 
 impl<B: IoBufMut> Recv<B> {
     pub(crate) fn new(fd: SharedFd, inbound: Rc<Inbound>, buf: B, flags: i32) -> Self {
-        Self { fd, inbound, buf: Held::new(buf), flags }
+        Self { fd, inbound, buf: Held::new(buf), round: Round::only(), flags }
+    }
+
+    /// One of those that fill a part of the buffer.
+    pub(crate) fn round(fd: SharedFd, inbound: Rc<Inbound>, buf: B, round: Round) -> Self {
+        debug_assert!(round.at() <= buf.filled(), "{round:?} of a buffer of {} bytes", buf.filled());
+        Self { fd, inbound, buf: Held::new(buf), round, flags: 0 }
     }
 }
 
-// SAFETY: the buffer keeps its address (`Held`), the share keeps the descriptor open.
+// SAFETY: the buffer keeps its address (`Held`), the share keeps the descriptor open; a round lies in its buffer.
 unsafe impl<B: IoBufMut> Operation for Recv<B> {
     type Output = BufResult<usize, B>;
 
     fn entry(&mut self) -> squeue::Entry {
-        let (start, len) = (self.buf.as_stable_mut_ptr(), length(self.buf.capacity()));
+        let start = self.buf.as_stable_mut_ptr().wrapping_add(self.round.at());
+        let len = length(self.round.room(&self.buf));
         opcode::Recv::new(self.fd.target(), start, len).flags(self.flags).build()
     }
 
     fn complete(self, completion: Completion) -> Self::Output {
-        filled(completion, self.buf.into_inner())
+        filled_from(self.round.at(), completion, self.buf.into_inner())
     }
 
     fn abandoned(&mut self) {
         self.inbound.doubt();
+        self.inbound.put_front(self.round.earlier(&self.buf));
     }
 
     fn late(&mut self, completion: Completion) {
-        if self.flags & libc::MSG_PEEK != 0 {
-            // What was only looked at is still there.
-        } else if let Ok(n) = number(completion) {
-            // SAFETY: the kernel has written `n` bytes from the start of the buffer on.
-            unsafe { self.buf.set_filled(n) };
-            self.inbound.keep(&self.buf.as_bytes()[..n]);
-        } else {
-            self.inbound.keep_error(-completion.result);
+        // What was only looked at is still there.
+        if self.flags & libc::MSG_PEEK == 0 {
+            keep_late(&self.inbound, self.round, completion, &mut self.buf);
         }
     }
 

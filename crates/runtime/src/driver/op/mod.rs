@@ -14,6 +14,7 @@ pub(crate) mod name;
 pub(crate) mod parts;
 pub(crate) mod path;
 pub(crate) mod process;
+pub(crate) mod round;
 pub(crate) mod rw;
 pub(crate) mod socket;
 pub(crate) mod space;
@@ -32,6 +33,8 @@ use super::Driver;
 use super::leftover::{Late, Operation};
 use super::table::{Completion, Key};
 use crate::buf::{BufResult, IoBufMut};
+use crate::net::inbound::Inbound;
+use round::Round;
 
 /// An operation as a future.
 #[must_use = "an operation is submitted when it is awaited"]
@@ -134,11 +137,28 @@ fn length(len: usize) -> u32 {
 }
 
 /// Marks what was received as the buffer's contents.
-fn filled<B: IoBufMut>(completion: Completion, mut buf: B) -> BufResult<usize, B> {
+fn filled<B: IoBufMut>(completion: Completion, buf: B) -> BufResult<usize, B> {
+    filled_from(0, completion, buf)
+}
+
+/// Marks what was received as the buffer's contents, behind the first `at` bytes, which are contents already.
+fn filled_from<B: IoBufMut>(at: usize, completion: Completion, mut buf: B) -> BufResult<usize, B> {
     let result = number(completion);
     if let Ok(n) = result {
-        // SAFETY: the kernel has written `n` bytes from the start of the buffer on.
-        unsafe { buf.set_filled(n) };
+        // SAFETY: the kernel has written `n` bytes behind the first `at`, as the entry said, and those were contents.
+        unsafe { buf.set_filled(at + n) };
     }
     (result, buf)
+}
+
+/// What a dropped receive of a stream had taken goes to the next: the bytes of a round that ended, or its error.
+fn keep_late<B: IoBufMut>(inbound: &Inbound, round: Round, completion: Completion, buf: &mut B) {
+    if let Ok(n) = number(completion) {
+        let at = round.at();
+        // SAFETY: the kernel has written `n` bytes behind the first `at`, as the entry said, and those were contents.
+        unsafe { buf.set_filled(at + n) };
+        inbound.keep(&buf.as_bytes()[at..at + n]);
+    } else {
+        inbound.keep_error(-completion.result);
+    }
 }

@@ -5,50 +5,50 @@ use std::rc::Rc;
 
 use annulus::{opcode, squeue};
 
-use super::{filled, length, number};
-use crate::buf::{BufResult, Held, IoBuf, IoBufMut};
+use super::round::Round;
+use super::{filled_from, keep_late, length};
+use crate::buf::{BufResult, Held, IoBufMut};
 use crate::driver::{Completion, Operation};
 use crate::fd::SharedFd;
 use crate::net::inbound::Inbound;
 
-/// read(2). What a dropped one still reads is kept for the next read of the stream.
+/// read(2). What a dropped one still reads is kept for the next read of the stream, behind what earlier rounds of the same
+/// call had read.
 pub(crate) struct ReadStream<B> {
     fd: SharedFd,
     inbound: Rc<Inbound>,
     buf: Held<B>,
+    round: Round,
 }
 
 impl<B: IoBufMut> ReadStream<B> {
-    pub(crate) fn new(fd: SharedFd, inbound: Rc<Inbound>, buf: B) -> Self {
-        Self { fd, inbound, buf: Held::new(buf) }
+    pub(crate) fn new(fd: SharedFd, inbound: Rc<Inbound>, buf: B, round: Round) -> Self {
+        debug_assert!(round.at() <= buf.filled(), "{round:?} of a buffer of {} bytes", buf.filled());
+        Self { fd, inbound, buf: Held::new(buf), round }
     }
 }
 
-// SAFETY: the buffer keeps its address (`Held`), the share keeps the descriptor open.
+// SAFETY: the buffer keeps its address (`Held`), the share keeps the descriptor open; a round lies in its buffer.
 unsafe impl<B: IoBufMut> Operation for ReadStream<B> {
     type Output = BufResult<usize, B>;
 
     fn entry(&mut self) -> squeue::Entry {
-        let (start, len) = (self.buf.as_stable_mut_ptr(), length(self.buf.capacity()));
+        let start = self.buf.as_stable_mut_ptr().wrapping_add(self.round.at());
+        let len = length(self.round.room(&self.buf));
         opcode::Read::new(self.fd.target(), start, len).offset(u64::MAX).build()
     }
 
     fn complete(self, completion: Completion) -> Self::Output {
-        filled(completion, self.buf.into_inner())
+        filled_from(self.round.at(), completion, self.buf.into_inner())
     }
 
     fn abandoned(&mut self) {
         self.inbound.doubt();
+        self.inbound.put_front(self.round.earlier(&self.buf));
     }
 
     fn late(&mut self, completion: Completion) {
-        if let Ok(n) = number(completion) {
-            // SAFETY: the kernel has written `n` bytes from the start of the buffer on.
-            unsafe { self.buf.set_filled(n) };
-            self.inbound.keep(&self.buf.as_bytes()[..n]);
-        } else {
-            self.inbound.keep_error(-completion.result);
-        }
+        keep_late(&self.inbound, self.round, completion, &mut self.buf);
     }
 
     fn over(&mut self) {

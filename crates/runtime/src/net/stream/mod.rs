@@ -30,8 +30,10 @@ use crate::driver::op::file::Poll as PollFd;
 use crate::driver::op::message::Recv;
 use crate::driver::op::msg::RecvMsg;
 use crate::driver::op::parts::{Many, Sink as _};
+use crate::driver::op::round::Round;
 use crate::driver::op::socket::Shutdown;
 use crate::fd::SharedFd;
+use crate::io::rounds::{Rounds, give};
 
 pub use halves::{OwnedReadHalf, OwnedWriteHalf, ReuniteError};
 pub(crate) use nonblocking::without_blocking;
@@ -95,41 +97,21 @@ impl<P: Protocol> Stream<P> {
     /// # Errors
     ///
     /// Those of recv(2), `ECONNRESET` above all; `EBUSY` if too many operations are in flight.
-    pub async fn recv<B: IoBufMut>(&self, mut buf: B) -> BufResult<usize, B> {
-        if !self.inbound.is_clear() {
-            self.inbound.settled().await;
-            if let Some(kept) = self.inbound.read(buf.capacity()) {
-                return (kept.map(|bytes| fill(&mut buf, &bytes)), buf);
-            }
-        }
-        let (fd, inbound) = (self.fd.clone(), self.inbound.clone());
-        Op::new(Recv::new(fd, inbound, buf, 0)).await
+    pub async fn recv<B: IoBufMut>(&self, buf: B) -> BufResult<usize, B> {
+        self.round(buf, Round::only()).await
     }
 
     /// Receives as many bytes as the buffer holds: `vec![0; n]` is filled as a whole, as by
     /// [`std::io::Read::read_exact`].
     ///
+    /// If the future is dropped, or fails, all that it had received goes to the next receive of this stream. Only at the end
+    /// of the stream are the bytes that came before it in the buffer alone.
+    ///
     /// # Errors
     ///
     /// As [`recv`](Self::recv); `ErrorKind::UnexpectedEof` if the stream ends before.
-    pub async fn recv_exact<B: IoBufMut>(&self, mut buf: B) -> BufResult<(), B> {
-        let want = buf.filled();
-        let mut done = 0;
-        while done < want {
-            let (received, part) = self.recv(buf.slice(done..want)).await;
-            buf = part.into_inner();
-            match received {
-                Ok(0) => return (Err(io::ErrorKind::UnexpectedEof.into()), buf),
-                Ok(n) => done += n,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => {
-                    // What came before is not lost if this is a cancellation: the next receive has it.
-                    self.inbound.keep(&buf.as_bytes()[..done]);
-                    return (Err(error), buf);
-                }
-            }
-        }
-        (Ok(()), buf)
+    pub async fn recv_exact<B: IoBufMut>(&self, buf: B) -> BufResult<(), B> {
+        self.fill(buf).await
     }
 
     /// Receives into several buffers, one after the other, each up to its capacity; the first 1,024 of them
@@ -223,6 +205,26 @@ impl<P: Protocol> Stream<P> {
     }
 }
 
+impl<P: Protocol> Rounds for Stream<P> {
+    #[inline]
+    async fn round<B: IoBufMut>(&self, buf: B, round: Round) -> BufResult<usize, B> {
+        if !self.inbound.is_clear() {
+            let back = self.inbound.back(round.earlier(&buf));
+            self.inbound.settled().await;
+            back.over();
+            if let Some(kept) = self.inbound.read(round.room(&buf)) {
+                return give(kept, round, buf);
+            }
+        }
+        let (fd, inbound) = (self.fd.clone(), self.inbound.clone());
+        Op::new(Recv::round(fd, inbound, buf, round)).await
+    }
+
+    fn inbound(&self) -> &Inbound {
+        &self.inbound
+    }
+}
+
 impl<P: Ordinary> Stream<P> {
     /// The address of the other end.
     ///
@@ -285,3 +287,6 @@ impl<P> Debug for Stream<P> {
         f.debug_struct("Stream").field("fd", &self.fd).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -125,7 +125,8 @@ impl Passage {
         Ok(Self { read, write, filled: 0, inbound })
     }
 
-    /// Bytes that are here already, not more than the empty pipe holds.
+    /// Bytes that are here already, as many as the empty pipe holds; the others go back. A pipe holds less than usual for
+    /// a user who has many.
     fn put(&mut self, mut bytes: &[u8]) -> io::Result<()> {
         while !bytes.is_empty() {
             match rustix::io::write(&self.write, bytes) {
@@ -134,6 +135,10 @@ impl Passage {
                     bytes = &bytes[n..];
                 }
                 Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) if self.filled > 0 => {
+                    self.inbound.put_front(bytes);
+                    return Ok(());
+                }
                 Err(errno) => {
                     self.inbound.put_front(bytes);
                     self.give_back();
