@@ -2,15 +2,19 @@
 //!
 //! Three stages, for a whole program or, with children, for a part of it: running, requested (finish what there is),
 //! cancelled (what was entrusted to it is dropped where it is). It ends no task by itself that was not entrusted
-//! to it: the end of the run does. Holds one lock at a time for a few instructions and calls no waker under it,
-//! so it works across shards.
+//! to it: the end of the run does. Who waits for whom, across shards, is [`Node`], which loom checks.
 
-use std::collections::BTreeMap;
+#[cfg(test)]
+mod loom_tests;
+mod node;
+mod sync;
+
 use std::fmt::{self, Debug, Formatter};
-use std::pin::{Pin, pin};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::task::{Context, Poll, Waker};
+use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
+
+use node::{Event, Node, Stage};
 
 use crate::select::{Either, select};
 use crate::time::{Elapsed, timeout};
@@ -60,46 +64,8 @@ use crate::{JoinHandle, spawn};
 /// })??;
 /// # Ok::<(), std::io::Error>(())
 /// ```
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Shutdown(Arc<Node>);
-
-#[derive(Default)]
-struct Node {
-    state: Mutex<State>,
-    /// The parent, and which of its children this is.
-    parent: Option<(Shutdown, u64)>,
-}
-
-#[derive(Default)]
-struct State {
-    stage: Stage,
-    /// Those of the children included.
-    guards: usize,
-    waiting: BTreeMap<u64, Waiting>,
-    children: BTreeMap<u64, Weak<Node>>,
-    numbered: u64,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-enum Stage {
-    #[default]
-    Running,
-    Requested,
-    Cancelled,
-}
-
-struct Waiting {
-    event: Event,
-    waker: Waker,
-}
-
-/// What is waited for.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Event {
-    /// This stage, or a later one.
-    Stage(Stage),
-    Drained,
-}
 
 /// How a shutdown [finished](Shutdown::finish).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,73 +83,65 @@ impl Shutdown {
     /// A shutdown that nobody has requested yet.
     #[must_use]
     pub fn new() -> Self {
-        Self::default()
+        Self(Node::new())
     }
 
     /// A shutdown of a part: it is requested and cancelled with this one, or alone. This one waits for its guards
     /// too.
     #[must_use]
     pub fn child(&self) -> Self {
-        let mut state = self.lock();
-        let number = state.number();
-        let inherited = State { stage: state.stage, ..State::default() };
-        let node = Node { state: Mutex::new(inherited), parent: Some((self.clone(), number)) };
-        let child = Arc::new(node);
-        state.children.insert(number, Arc::downgrade(&child));
-        Self(child)
+        Self(self.0.child())
     }
 
     /// Asks everybody to end. A second call does nothing.
     pub fn request(&self) {
-        self.enter(Stage::Requested);
+        self.0.enter(Stage::Requested);
     }
 
     /// Ends what was entrusted to it ([`run_until_cancelled`](Self::run_until_cancelled)), and asks everybody else
     /// to end. A second call does nothing.
     pub fn cancel(&self) {
-        self.enter(Stage::Cancelled);
+        self.0.enter(Stage::Cancelled);
     }
 
     /// Whether it was requested, or cancelled.
     #[must_use]
     pub fn is_requested(&self) -> bool {
-        self.lock().stage >= Stage::Requested
+        self.0.stage() >= Stage::Requested
     }
 
     /// Whether it was cancelled.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
-        self.lock().stage == Stage::Cancelled
+        self.0.stage() == Stage::Cancelled
     }
 
     /// Waits until it is requested, or cancelled.
     pub fn requested(&self) -> impl Future<Output = ()> + use<> {
-        self.wait(Event::Stage(Stage::Requested))
+        self.0.wait(Event::Stage(Stage::Requested))
     }
 
     /// Waits until it is cancelled.
     pub fn cancelled(&self) -> impl Future<Output = ()> + use<> {
-        self.wait(Event::Stage(Stage::Cancelled))
+        self.0.wait(Event::Stage(Stage::Cancelled))
     }
 
     /// Something that a shutdown waits for.
     #[must_use = "a shutdown waits for a guard until it is dropped"]
     pub fn guard(&self) -> Guard {
-        for shutdown in self.ancestry() {
-            shutdown.lock().guards += 1;
-        }
+        self.0.hold();
         Guard(self.clone())
     }
 
     /// How many guards there are, those of its children included.
     #[must_use]
     pub fn guards(&self) -> usize {
-        self.lock().guards
+        self.0.guards()
     }
 
     /// Waits until there is no guard. Does not request anything.
     pub fn drained(&self) -> impl Future<Output = ()> + use<> {
-        self.wait(Event::Drained)
+        self.0.wait(Event::Drained)
     }
 
     /// Waits until there is no guard, but not for ever.
@@ -232,71 +190,11 @@ impl Shutdown {
             Err(Elapsed) => Finished::Remaining(self.guards()),
         }
     }
-
-    /// Reaches a stage, with all below it, and wakes those who wait for it.
-    fn enter(&self, stage: Stage) {
-        let mut left = vec![self.clone()];
-        while let Some(shutdown) = left.pop() {
-            let mut state = shutdown.lock();
-            // If it is there already, then its children are too.
-            if state.stage >= stage {
-                continue;
-            }
-            state.stage = stage;
-            left.extend(state.children.values().filter_map(Weak::upgrade).map(Self));
-            wake(state);
-        }
-    }
-
-    /// This one, its parent, and so on.
-    fn ancestry(&self) -> impl Iterator<Item = &Self> {
-        std::iter::successors(Some(self), |shutdown| shutdown.0.parent.as_ref().map(|(parent, _)| parent))
-    }
-
-    fn wait(&self, event: Event) -> Wait {
-        Wait { shutdown: self.clone(), event, number: None }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        // Nothing panics under the lock.
-        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
-impl State {
-    fn has_come(&self, event: Event) -> bool {
-        match event {
-            Event::Stage(stage) => self.stage >= stage,
-            Event::Drained => self.guards == 0,
-        }
-    }
-
-    /// A number of its own, for who waits and for children.
-    const fn number(&mut self) -> u64 {
-        self.numbered += 1;
-        self.numbered
-    }
-}
-
-/// Wakes those whose event has come, without the lock.
-fn wake(mut state: MutexGuard<'_, State>) {
-    let all = std::mem::take(&mut state.waiting);
-    let (woken, others): (BTreeMap<_, _>, _) =
-        all.into_iter().partition(|(_, waiting)| state.has_come(waiting.event));
-    state.waiting = others;
-    drop(state);
-    for (_, waiting) in woken {
-        waiting.waker.wake();
-    }
-}
-
-impl Drop for Node {
-    fn drop(&mut self) {
-        if let Some((parent, number)) = &self.parent {
-            // The last reference is gone, so nobody has this upgraded.
-            let gone = parent.lock().children.remove(number);
-            drop(gone);
-        }
+impl Default for Shutdown {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
@@ -339,56 +237,15 @@ impl Clone for Guard {
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        for shutdown in self.0.ancestry() {
-            let mut state = shutdown.lock();
-            state.guards -= 1;
-            if state.guards == 0 {
-                wake(state);
-            }
-        }
-    }
-}
-
-/// Waits for an event.
-struct Wait {
-    shutdown: Shutdown,
-    event: Event,
-    number: Option<u64>,
-}
-
-impl Future for Wait {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let this = &mut *self;
-        let mut state = this.shutdown.lock();
-        if state.has_come(this.event) {
-            return Poll::Ready(());
-        }
-        let number = *this.number.get_or_insert_with(|| state.number());
-        let waiting = Waiting { event: this.event, waker: cx.waker().clone() };
-        let old = state.waiting.insert(number, waiting);
-        drop(state);
-        drop(old);
-        Poll::Pending
-    }
-}
-
-impl Drop for Wait {
-    fn drop(&mut self) {
-        if let Some(number) = self.number {
-            let gone = self.shutdown.lock().waiting.remove(&number);
-            drop(gone);
-        }
+        self.0.0.release();
     }
 }
 
 impl Debug for Shutdown {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let state = self.lock();
         f.debug_struct("Shutdown")
-            .field("stage", &state.stage)
-            .field("guards", &state.guards)
+            .field("stage", &self.0.stage())
+            .field("guards", &self.0.guards())
             .finish_non_exhaustive()
     }
 }
