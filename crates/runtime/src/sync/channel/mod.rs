@@ -1,6 +1,6 @@
 //! A channel with a bound, between any number of senders and receivers.
 //!
-//! Here are its ends. What they share, and how one waits for the other, is [`Shared`], which loom checks.
+//! Here are its ends. What they share, and how one waits for the other, stands in `shared.rs`, which loom checks.
 
 mod error;
 #[cfg(test)]
