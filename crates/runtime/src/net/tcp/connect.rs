@@ -3,18 +3,21 @@
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
+use std::pin::pin;
 use std::time::Duration;
 
 use rustix::net::{self, sockopt};
 
 use super::eyeballs::{ATTEMPT_DELAY, interleave, race};
-use super::{Keepalive, TcpStream, listen};
+use super::{Keepalive, TcpStream, fast_open, listen};
+use crate::buf::{BufResult, IoBuf};
+use crate::cancel::Canceller;
 use crate::driver::Op;
-use crate::driver::op::socket::{Connect, SetOption};
+use crate::driver::op::socket::Connect;
 use crate::fd::SharedFd;
 use crate::net::lookup::ToSocketAddrs;
 use crate::net::protocol::codec::Codec as _;
-use crate::time;
+use crate::{Either, select, time};
 
 /// How to connect.
 ///
@@ -102,8 +105,8 @@ impl ConnectOptions {
     }
 
     /// Whether the first bytes may go out with the request to connect (`TCP_FASTOPEN_CONNECT`), to peers that have
-    /// allowed it before. Connecting to those succeeds at once, whether they answer or not. Where the system cannot (before
-    /// Linux 6.7), it is left out.
+    /// allowed it before. Connecting to those succeeds at once, whether they answer or not. Where the system does not allow it to
+    /// clients (bit 1 of sysctl `net.ipv4.tcp_fastopen`), it is left out. See [`connect_and_send`](Self::connect_and_send).
     #[must_use]
     pub const fn fast_open(mut self, on: bool) -> Self {
         self.fast_open = on;
@@ -136,7 +139,67 @@ impl ConnectOptions {
         let Some(timeout) = self.timeout else { return self.try_all(addresses).await };
         match time::timeout(timeout, self.try_all(addresses)).await {
             Ok(connected) => connected,
-            Err(_elapsed) => Err(io::Error::from_raw_os_error(libc::ETIMEDOUT)),
+            Err(_elapsed) => Err(timed_out()),
+        }
+    }
+
+    /// Connects as [`connect`](Self::connect) does, and sends the whole buffer. To a peer that has allowed it before, the first
+    /// bytes go with the request to connect ([`fast_open`](Self::fast_open), which this implies), which saves a round trip;
+    /// to others, and where the system does not allow it, they follow the handshake. The [timeout](Self::timeout) is for both.
+    ///
+    /// The network may bring such data to the peer twice (RFC 7413, section 2.1): for requests that may be carried out twice.
+    /// That the connection failed may be told by the first receive only. If the future is dropped, an unknown part of the buffer
+    /// has been sent.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](Self::connect), and those of send(2): `ECONNRESET`, `EPIPE`. The connection is closed then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use annulus_rt::net::{ConnectOptions, ListenOptions};
+    ///
+    /// annulus_rt::run(async {
+    ///     let listener = ListenOptions::new().fast_open(64).bind("127.0.0.1:0".parse().unwrap())?;
+    ///     let address = listener.local_addr()?;
+    ///     let (connected, _) = ConnectOptions::new().connect_and_send(address, "request").await;
+    ///     let client = connected?;
+    ///     let server = listener.accept().await?;
+    ///     assert_eq!(server.recv_exact(vec![0; 7]).await.1, b"request");
+    ///     client.close().await
+    /// })??;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub async fn connect_and_send<B: IoBuf>(
+        &self,
+        addresses: impl ToSocketAddrs,
+        buf: B,
+    ) -> BufResult<TcpStream, B> {
+        let options = self.fast_open(true);
+        let Some(timeout) = self.timeout else {
+            return match options.try_all(addresses).await {
+                Ok(stream) => send_first(stream, buf).await,
+                Err(error) => (Err(error), buf),
+            };
+        };
+        let mut over = pin!(time::sleep(timeout));
+        let stream = match select(&mut over, pin!(options.try_all(addresses))).await {
+            Either::Left(()) => return (Err(timed_out()), buf),
+            Either::Right(Err(error)) => return (Err(error), buf),
+            Either::Right(Ok(stream)) => stream,
+        };
+        // It is not dropped at the end of its time, so that the buffer comes back.
+        let canceller = Canceller::new();
+        let mut sending = pin!(canceller.run(send_first(stream, buf)));
+        if let Either::Right(sent) = select(&mut over, &mut sending).await {
+            return sent;
+        }
+        canceller.cancel().await;
+        let (sent, buf) = sending.await;
+        match sent {
+            Err(error) if error.raw_os_error() == Some(libc::ECANCELED) => (Err(timed_out()), buf),
+            sent => (sent, buf),
         }
     }
 
@@ -171,15 +234,31 @@ impl ConnectOptions {
         if let Some(bytes) = self.send_buffer {
             sockopt::set_socket_send_buffer_size(&fd, bytes)?;
         }
-        let fd = SharedFd::new(fd);
         if self.fast_open {
-            let (level, name) = (libc::IPPROTO_TCP, libc::TCP_FASTOPEN_CONNECT);
-            let set = Op::new(SetOption::new(fd.clone(), level, name, 1)).await;
+            let set = fast_open::connect(&fd);
             tracing::trace!(?set, "fast open, which is left out where it cannot be");
         }
+        let fd = SharedFd::new(fd);
         Op::new(Connect::new(fd.clone(), address.encode()?)).await?;
         Ok(TcpStream::from_shared(fd))
     }
+}
+
+/// Sends the first bytes of a connection, which may be what opens it.
+async fn send_first<B: IoBuf>(stream: TcpStream, buf: B) -> BufResult<TcpStream, B> {
+    let (mut sent, mut buf) = stream.send_all(buf).await;
+    // What was known of the peer is so no more: the request to connect has gone without data.
+    if sent.as_ref().is_err_and(|error| error.raw_os_error() == Some(libc::EINPROGRESS)) {
+        sent = stream.writable().await;
+        if sent.is_ok() {
+            (sent, buf) = stream.send_all(buf).await;
+        }
+    }
+    (sent.map(|()| stream), buf)
+}
+
+fn timed_out() -> io::Error {
+    io::Error::from_raw_os_error(libc::ETIMEDOUT)
 }
 
 impl Default for ConnectOptions {

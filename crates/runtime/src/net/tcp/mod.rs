@@ -4,6 +4,7 @@
 mod connect;
 mod direct;
 mod eyeballs;
+mod fast_open;
 mod listen;
 mod options;
 
