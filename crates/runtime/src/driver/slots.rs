@@ -81,10 +81,17 @@ impl Debug for Slot {
 }
 
 impl Driver {
-    /// The table of `count` slots, which is registered by the first call; `None` where it cannot be: before Linux
-    /// 5.19, or for want of memory.
+    /// The table of `count` slots, which is registered by the first call; `None` where it cannot be, for want of memory or
+    /// before Linux 5.19; and before 6.8, where nothing that is in it could be given a descriptor or asked for its addresses.
     pub(crate) fn slots(&self, count: u32) -> Option<&Slots> {
         let made = self.slots.get_or_init(|| {
+            let installs = self.inner.borrow().table.place_for(opcode::FixedFdInstall::CODE);
+            if installs != Place::Main {
+                tracing::info!(
+                    "what is in a table of files could not leave it; ordinary descriptors instead"
+                );
+                return None;
+            }
             let registered = self.with_ring(|ring| {
                 // A kernel that does not know this call (before Linux 5.13) waits until nothing is in flight, and refuses then.
                 if !ring.params().is_feature_resource_tagging() {

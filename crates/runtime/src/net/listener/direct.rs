@@ -42,7 +42,7 @@ impl<P: Ordinary> Listener<P> {
     /// ([`ListenOptions`](crate::net::ListenOptions)).
     ///
     /// The table has as many slots as [`Builder::direct_descriptors`](crate::Builder::direct_descriptors) says. When few
-    /// are free, and where there is no such table (before Linux 5.19), connections are accepted as ordinary
+    /// are free, and where there is no such table (before Linux 6.8), connections are accepted as ordinary
     /// descriptors, with the same methods.
     ///
     /// # Examples

@@ -20,7 +20,7 @@ impl<P: Ordinary> Stream<Direct<P>> {
     ///
     /// # Errors
     ///
-    /// Those of getpeername(2): `ENOTCONN` if it is gone; `EINVAL` before Linux 6.8; `EMFILE`, as before Linux 6.19 this
+    /// Those of getpeername(2): `ENOTCONN` if it is gone; `EMFILE`, as before Linux 6.19 this
     /// needs a descriptor for a moment.
     pub async fn peer_addr(&self) -> io::Result<P::Address> {
         self.name(true).await
@@ -40,7 +40,7 @@ impl<P: Ordinary> Stream<Direct<P>> {
     ///
     /// # Errors
     ///
-    /// The stream comes back with each: `EMFILE`, `ENFILE`; `EINVAL` before Linux 6.8.
+    /// The stream comes back with each: `EMFILE`, `ENFILE`.
     pub async fn install(self) -> Result<Stream<P>, (io::Error, Self)> {
         let fd = if self.is_direct() {
             match Op::new(Install::new(self.fd.clone())).await {
@@ -73,7 +73,7 @@ impl DirectTcpStream {
     ///
     /// # Errors
     ///
-    /// Those of setsockopt(2); `EOPNOTSUPP` before Linux 6.7.
+    /// Those of setsockopt(2).
     pub async fn set_nodelay(&self, on: bool) -> io::Result<()> {
         self.set_option(libc::TCP_NODELAY, on).await
     }
