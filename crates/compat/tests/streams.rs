@@ -5,11 +5,13 @@ mod common;
 
 use std::future::poll_fn;
 use std::io::{ErrorKind, IoSlice};
+use std::net::Shutdown;
 use std::pin::{Pin, pin};
 use std::task::Poll;
 
 use annulus_compat::Compat;
 use annulus_rt::io::{AsyncRead as _, pipe};
+use annulus_rt::net::UnixStream;
 use annulus_rt::{run, spawn, yield_now};
 use common::{pair, pattern};
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -120,9 +122,10 @@ fn what_was_accepted_goes_out_without_a_flush_and_without_the_adapter() {
 #[test]
 fn what_fails_is_told_by_the_flush_and_by_everything_after_it() {
     run(async {
-        let (reader, writer) = pipe().unwrap();
-        reader.close().await.unwrap();
-        let mut writer = Compat::writer(writer);
+        let (far, near) = UnixStream::pair().unwrap();
+        // Closing would not do: a child that another test begins may have it too for a moment.
+        far.shutdown(Shutdown::Both).await.unwrap();
+        let mut writer = Compat::writer(near);
         // Accepted: that nobody reads is not known yet, or just now.
         assert_eq!(writer.write(b"nobody").await.unwrap(), 6);
         assert_eq!(writer.flush().await.unwrap_err().kind(), ErrorKind::BrokenPipe);

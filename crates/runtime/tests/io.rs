@@ -46,12 +46,15 @@ fn a_megabyte_goes_through_a_pipe_that_holds_less() {
 
 #[test]
 fn a_write_without_a_reader_fails_with_epipe() {
-    run(async {
-        let (reader, writer) = pipe().unwrap();
-        reader.close().await.unwrap();
-        assert_eq!(writer.write("nobody").await.0.unwrap_err().raw_os_error(), Some(libc::EPIPE));
-    })
-    .unwrap();
+    // A child that another test begins has all descriptors of this process until it is its own program.
+    common::alone("a_write_without_a_reader_fails_with_epipe", || {
+        run(async {
+            let (reader, writer) = pipe().unwrap();
+            reader.close().await.unwrap();
+            assert_eq!(writer.write("nobody").await.0.unwrap_err().raw_os_error(), Some(libc::EPIPE));
+        })
+        .unwrap();
+    });
 }
 
 #[test]
@@ -155,24 +158,27 @@ fn what_ends_in_one_direction_is_copied_on_in_the_other() {
 
 #[test]
 fn a_copy_says_how_much_it_was_and_what_failed() {
-    run(async {
-        let (from, filled) = pipe().unwrap();
-        let (read, into) = pipe().unwrap();
-        let filling = spawn(async move { filled.write_all(pattern(70_000)).await.0 });
-        let draining = spawn(async move { read.read_to_end(Vec::new()).await.1.len() });
-        assert_eq!(copy(&from, &into).await.unwrap(), 70_000);
-        drop(into);
-        filling.await.unwrap().unwrap();
-        assert_eq!(draining.await.unwrap(), 70_000);
+    // A child that another test begins has all descriptors of this process until it is its own program.
+    common::alone("a_copy_says_how_much_it_was_and_what_failed", || {
+        run(async {
+            let (from, filled) = pipe().unwrap();
+            let (read, into) = pipe().unwrap();
+            let filling = spawn(async move { filled.write_all(pattern(70_000)).await.0 });
+            let draining = spawn(async move { read.read_to_end(Vec::new()).await.1.len() });
+            assert_eq!(copy(&from, &into).await.unwrap(), 70_000);
+            drop(into);
+            filling.await.unwrap().unwrap();
+            assert_eq!(draining.await.unwrap(), 70_000);
 
-        let (from, filled) = pipe().unwrap();
-        filled.write_all("x").await.0.unwrap();
-        let (nobody, into) = pipe().unwrap();
-        drop(nobody);
-        let failed = timeout(Duration::from_secs(20), copy(&from, &into)).await.unwrap();
-        assert_eq!(failed.unwrap_err().raw_os_error(), Some(libc::EPIPE));
-    })
-    .unwrap();
+            let (from, filled) = pipe().unwrap();
+            filled.write_all("x").await.0.unwrap();
+            let (nobody, into) = pipe().unwrap();
+            drop(nobody);
+            let failed = timeout(Duration::from_secs(20), copy(&from, &into)).await.unwrap();
+            assert_eq!(failed.unwrap_err().raw_os_error(), Some(libc::EPIPE));
+        })
+        .unwrap();
+    });
 }
 
 #[test]

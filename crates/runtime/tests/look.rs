@@ -203,26 +203,29 @@ impl Subscriber for Listener {
 
 #[test]
 fn each_poll_of_a_task_is_in_the_span_of_the_task() {
-    let listener = Listener::default();
-    let log = listener.log.clone();
-    let line = line!() + 4;
-    tracing::subscriber::with_default(listener, || {
-        run(async {
-            log.lock().unwrap().clear();
-            let task = task::Builder::new().name("spanned").spawn(async {
-                yield_now().await;
-            });
-            task.await.unwrap();
-            let log = std::mem::take(&mut *log.lock().unwrap());
-            assert!(log[0].starts_with("new ") && log[0].contains("name=\"spanned\""), "{log:?}");
-            assert!(log[0].contains(&format!("spawned_at={}:{line}:", file!())), "{log:?}");
-            let span = log[0].split(' ').nth(1).unwrap();
-            let (enter, exit) = (format!("enter {span}"), format!("exit {span}"));
-            assert_eq!(log[1..5], [enter.clone(), exit.clone(), enter, exit], "{log:?}");
-        })
-        .unwrap();
+    // Whether spans are wanted is noted for the whole process, by whoever comes to a place first.
+    common::alone("each_poll_of_a_task_is_in_the_span_of_the_task", || {
+        let listener = Listener::default();
+        let log = listener.log.clone();
+        let line = line!() + 4;
+        tracing::subscriber::with_default(listener, || {
+            run(async {
+                log.lock().unwrap().clear();
+                let task = task::Builder::new().name("spanned").spawn(async {
+                    yield_now().await;
+                });
+                task.await.unwrap();
+                let log = std::mem::take(&mut *log.lock().unwrap());
+                assert!(log[0].starts_with("new ") && log[0].contains("name=\"spanned\""), "{log:?}");
+                assert!(log[0].contains(&format!("spawned_at={}:{line}:", file!())), "{log:?}");
+                let span = log[0].split(' ').nth(1).unwrap();
+                let (enter, exit) = (format!("enter {span}"), format!("exit {span}"));
+                assert_eq!(log[1..5], [enter.clone(), exit.clone(), enter, exit], "{log:?}");
+            })
+            .unwrap();
+        });
+        assert!(log.lock().unwrap().iter().any(|line| line.starts_with("close ")));
     });
-    assert!(log.lock().unwrap().iter().any(|line| line.starts_with("close ")));
 }
 
 #[test]

@@ -3,13 +3,15 @@
 
 mod common;
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use annulus_rt::net::{ConnectOptions, Keepalive, ListenOptions, TcpListener, TcpStream, lookup_host};
 use annulus_rt::{run, spawn};
-use common::{alone, descriptors, in_flight, leaves_none_more, on_the_engine, settled_at, silent_port};
+use common::{
+    alone, descriptors, has_ipv6, in_flight, leaves_none_more, on_the_engine, settled_at, silent_port,
+};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, getsockname, listen, socket_with};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -17,6 +19,11 @@ const ANY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
 /// Long enough never to pass.
 const NEVER: Duration = Duration::from_secs(86_400);
+
+/// This machine by another name: of the other family, if it has both.
+fn other_loopback() -> IpAddr {
+    if has_ipv6() { Ipv6Addr::LOCALHOST.into() } else { Ipv4Addr::new(127, 0, 0, 2).into() }
+}
 
 /// A listener that takes nobody: its backlog is full, so that whoever connects is not answered. What fills it must be
 /// kept.
@@ -46,7 +53,7 @@ impl BlackHole {
 #[test]
 fn an_address_that_does_not_answer_is_overtaken_by_the_next() {
     alone("an_address_that_does_not_answer_is_overtaken_by_the_next", || {
-        let hole = BlackHole::new("::1");
+        let hole = BlackHole::new(&other_loopback().to_string());
         let listener = std::net::TcpListener::bind(ANY).unwrap();
         let good = listener.local_addr().unwrap();
         run(async {
@@ -69,7 +76,7 @@ fn an_address_that_does_not_answer_is_overtaken_by_the_next() {
 fn an_address_that_refuses_is_followed_at_once_by_the_next() {
     run(async {
         let (_silent, refusing) = silent_port();
-        let listener = TcpListener::bind("[::1]:0".parse().unwrap()).unwrap();
+        let listener = TcpListener::bind(SocketAddr::new(other_loopback(), 0)).unwrap();
         let good = listener.local_addr().unwrap();
         let options = ConnectOptions::new().attempt_delay(NEVER);
         let stream = options.connect(vec![refusing, refusing, good]).await.unwrap();
@@ -151,7 +158,9 @@ fn accepted_connections_have_the_options_of_their_listener() {
     run(async {
         let keepalive = Keepalive::after(Duration::from_secs(60));
         let options = ListenOptions::new().nodelay(true).keepalive(Some(keepalive)).send_buffer_size(16_384);
-        let listener = options.recv_buffer_size(16_384).bind("[::]:0".parse().unwrap()).unwrap();
+        let has_ipv6 = has_ipv6();
+        let any = if has_ipv6 { "[::]:0" } else { "0.0.0.0:0" };
+        let listener = options.recv_buffer_size(16_384).bind(any.parse().unwrap()).unwrap();
         let port = listener.local_addr().unwrap().port();
         let near = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.unwrap();
         let far = listener.accept().await.unwrap();
@@ -160,8 +169,10 @@ fn accepted_connections_have_the_options_of_their_listener() {
         // The system doubles what is asked for.
         assert_eq!(rustix::net::sockopt::socket_send_buffer_size(&far).unwrap(), 32_768);
         assert_eq!(near.peer_addr().unwrap().port(), port);
-        let only = ListenOptions::new().only_v6(true).bind("[::1]:0".parse().unwrap()).unwrap();
-        assert!(only.local_addr().unwrap().is_ipv6());
+        if has_ipv6 {
+            let only = ListenOptions::new().only_v6(true).bind("[::1]:0".parse().unwrap()).unwrap();
+            assert!(only.local_addr().unwrap().is_ipv6());
+        }
     })
     .unwrap();
 }

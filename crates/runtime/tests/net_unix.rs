@@ -33,29 +33,32 @@ fn text_of(fd: OwnedFd) -> String {
 
 #[test]
 fn a_path_is_listened_on_and_stays_when_the_listener_is_gone() {
-    let folder = tempfile::tempdir().unwrap();
-    run(async {
-        let path = folder.path().join("socket");
-        let listener = UnixListener::bind(&path).unwrap();
-        assert_eq!(listener.local_addr().unwrap().as_pathname(), Some(&*path));
-        let near = UnixStream::connect(&path).await.unwrap();
-        let (far, peer) = listener.accept_from().await.unwrap();
-        assert!(peer.is_unnamed() && far.peer_addr().unwrap().is_unnamed());
-        assert_eq!(near.peer_addr().unwrap().as_pathname(), Some(&*path));
-        near.send_all("over a path").await.0.unwrap();
-        let (result, buf) = far.recv_exact(vec![0; 11]).await;
-        result.unwrap();
-        assert_eq!(buf, b"over a path");
-        listener.close().await.unwrap();
-        assert!(path.exists());
-        let refused = UnixStream::connect(&path).await.unwrap_err();
-        assert_eq!(refused.raw_os_error(), Some(libc::ECONNREFUSED));
-        let taken = UnixListener::bind(&path).unwrap_err();
-        assert_eq!(taken.raw_os_error(), Some(libc::EADDRINUSE));
-        let long = UnixStream::connect("x".repeat(200)).await.unwrap_err();
-        assert_eq!(long.kind(), std::io::ErrorKind::InvalidInput);
-    })
-    .unwrap();
+    // A child that another test begins has all descriptors of this process until it is its own program.
+    common::alone("a_path_is_listened_on_and_stays_when_the_listener_is_gone", || {
+        let folder = tempfile::tempdir().unwrap();
+        run(async {
+            let path = folder.path().join("socket");
+            let listener = UnixListener::bind(&path).unwrap();
+            assert_eq!(listener.local_addr().unwrap().as_pathname(), Some(&*path));
+            let near = UnixStream::connect(&path).await.unwrap();
+            let (far, peer) = listener.accept_from().await.unwrap();
+            assert!(peer.is_unnamed() && far.peer_addr().unwrap().is_unnamed());
+            assert_eq!(near.peer_addr().unwrap().as_pathname(), Some(&*path));
+            near.send_all("over a path").await.0.unwrap();
+            let (result, buf) = far.recv_exact(vec![0; 11]).await;
+            result.unwrap();
+            assert_eq!(buf, b"over a path");
+            listener.close().await.unwrap();
+            assert!(path.exists());
+            let refused = UnixStream::connect(&path).await.unwrap_err();
+            assert_eq!(refused.raw_os_error(), Some(libc::ECONNREFUSED));
+            let taken = UnixListener::bind(&path).unwrap_err();
+            assert_eq!(taken.raw_os_error(), Some(libc::EADDRINUSE));
+            let long = UnixStream::connect("x".repeat(200)).await.unwrap_err();
+            assert_eq!(long.kind(), std::io::ErrorKind::InvalidInput);
+        })
+        .unwrap();
+    });
 }
 
 #[test]

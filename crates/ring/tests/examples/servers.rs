@@ -155,8 +155,10 @@ fn udp_echo_sends_datagrams_of_every_size_back() {
 
 #[test]
 fn udp_echo_answers_each_client_at_its_own_address() {
-    let server = Server::start("udp_echo", ["[::1]:0"]);
-    let clients: Vec<UdpSocket> = (0..16).map(|_| UdpSocket::bind("[::1]:0").unwrap()).collect();
+    // IPv6, where the machine has it.
+    let local = if UdpSocket::bind("[::1]:0").is_ok() { "[::1]:0" } else { "127.0.0.1:0" };
+    let server = Server::start("udp_echo", [local]);
+    let clients: Vec<UdpSocket> = (0..16).map(|_| UdpSocket::bind(local).unwrap()).collect();
     for round in 0..20_u64 {
         let text = |client: usize| format!("client {client}, round {round}");
         for (number, client) in clients.iter().enumerate() {

@@ -131,6 +131,16 @@ pub(crate) fn silent_port() -> (OwnedFd, SocketAddr) {
     (socket, address.try_into().unwrap())
 }
 
+/// Whether this machine has IPv6; says so if it has not.
+pub(crate) fn has_ipv6() -> bool {
+    let has = std::net::UdpSocket::bind("[::1]:0").is_ok();
+    if !has {
+        // Nobody is left to tell if standard error is gone.
+        let _ = writeln!(std::io::stderr(), "SKIP: this machine has no IPv6");
+    }
+    has
+}
+
 /// Two ends of a connection.
 pub(crate) async fn pair() -> (TcpStream, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
