@@ -92,7 +92,7 @@ fn a_read_that_is_dropped_loses_no_byte() {
             }
             client.send_all(part.to_vec()).await.0.unwrap();
         }
-        client.shutdown(std::net::Shutdown::Write).await.unwrap();
+        client.shutdown(Shutdown::Write).await.unwrap();
         reader.read_to_end(&mut got).await.unwrap();
         assert!(got == sent, "{} of {} bytes", got.len(), sent.len());
     })
