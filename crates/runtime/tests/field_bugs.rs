@@ -291,7 +291,7 @@ fn a_runtime_that_a_panic_passes_through_ends_in_order() {
 #[test]
 fn the_end_of_ten_thousand_operations_in_flight_takes_no_time_for_each() {
     // A child that another test begins has all descriptors of this process until it is its own program.
-    common::alone("the_end_of_ten_thousand_operations_in_flight_takes_no_time_for_each", || {
+    alone("the_end_of_ten_thousand_operations_in_flight_takes_no_time_for_each", || {
         // Each that waits in the engine holds a descriptor, of which there may not be so many.
         let operations = if on_the_engine() { 500 } else { 10_000 };
         let (read_end, write_end) = std::io::pipe().unwrap();

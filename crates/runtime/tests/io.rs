@@ -47,7 +47,7 @@ fn a_megabyte_goes_through_a_pipe_that_holds_less() {
 #[test]
 fn a_write_without_a_reader_fails_with_epipe() {
     // A child that another test begins has all descriptors of this process until it is its own program.
-    common::alone("a_write_without_a_reader_fails_with_epipe", || {
+    alone("a_write_without_a_reader_fails_with_epipe", || {
         run(async {
             let (reader, writer) = pipe().unwrap();
             reader.close().await.unwrap();
@@ -159,7 +159,7 @@ fn what_ends_in_one_direction_is_copied_on_in_the_other() {
 #[test]
 fn a_copy_says_how_much_it_was_and_what_failed() {
     // A child that another test begins has all descriptors of this process until it is its own program.
-    common::alone("a_copy_says_how_much_it_was_and_what_failed", || {
+    alone("a_copy_says_how_much_it_was_and_what_failed", || {
         run(async {
             let (from, filled) = pipe().unwrap();
             let (read, into) = pipe().unwrap();

@@ -279,7 +279,7 @@ fn what_comes_back_goes_before_what_had_come_with_it() {
 #[test]
 fn a_connection_that_breaks_gives_back_what_it_did_not_take() {
     // A child that another test begins has all descriptors of this process until it is its own program.
-    common::alone("a_connection_that_breaks_gives_back_what_it_did_not_take", || {
+    alone("a_connection_that_breaks_gives_back_what_it_did_not_take", || {
         run(async {
             let (client, here) = UnixStream::pair().unwrap();
             let (there, server) = UnixStream::pair().unwrap();

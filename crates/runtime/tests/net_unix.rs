@@ -34,7 +34,7 @@ fn text_of(fd: OwnedFd) -> String {
 #[test]
 fn a_path_is_listened_on_and_stays_when_the_listener_is_gone() {
     // A child that another test begins has all descriptors of this process until it is its own program.
-    common::alone("a_path_is_listened_on_and_stays_when_the_listener_is_gone", || {
+    alone("a_path_is_listened_on_and_stays_when_the_listener_is_gone", || {
         let folder = tempfile::tempdir().unwrap();
         run(async {
             let path = folder.path().join("socket");
