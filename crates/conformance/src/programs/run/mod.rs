@@ -23,7 +23,7 @@ use super::encode::{Data, Encoder, Groups, MESSAGE, pattern};
 use super::program::{Op, PATHS, Program, Request, Step};
 use super::record::{Answer, Completion, Record};
 use super::world::World;
-use crate::harness::{BackendUnderTest, Rig, Setup, Skip};
+use crate::harness::{BackendUnderTest, Mode, Rig, Setup, Skip};
 
 /// Flags of completions that are promised; the others are hints, or a buffer's number.
 const PROMISED: u32 =
@@ -62,7 +62,10 @@ pub fn run(
             world: World::default(),
             registered: Registered::default(),
             groups: Groups::new(),
+            pushed: Vec::new(),
             queue: VecDeque::new(),
+            polled: program.ring.mode == Mode::SqPoll,
+            own_result: None,
             under_way: UnderWay::default(),
             record: Record::default(),
         };
@@ -88,6 +91,12 @@ struct Run<'a> {
     world: World,
     registered: Registered,
     groups: Groups,
+    /// What goes into the queue with the next submission. Not earlier: a thread that polls it would tear chains apart.
+    pushed: Vec<Entry>,
+    /// A thread takes the entries, and does the completion work.
+    polled: bool,
+    /// The result of what the run submitted itself.
+    own_result: Option<i32>,
     /// What was pushed and not yet taken.
     queue: VecDeque<(Request, Data, Option<RawFd>)>,
     under_way: UnderWay,
@@ -134,9 +143,11 @@ impl Run<'_> {
         if request.op.makes_descriptor() || matches!(request.op, Op::Close { .. }) {
             request.flags &= !IOSQE_CQE_SKIP_SUCCESS;
         }
-        if self.rig.ring_mut().submission().is_full() {
+        let queue = self.rig.ring_mut().submission();
+        if queue.len() + self.pushed.len() >= queue.capacity() {
             return;
         }
+        drop(queue);
         let mut encoder = Encoder {
             ring: self.rig.fd(),
             arena: self.arena,
@@ -148,12 +159,13 @@ impl Run<'_> {
         let (sqe, data, closes) = encoder.encode(&request);
         let mut entry: Entry = opcode::Nop::new().build();
         *entry.sqe_mut() = sqe;
-        self.rig.push(entry);
+        self.pushed.push(entry);
         self.queue.push_back((request, data, closes));
     }
 
     /// Hands over, and notes what was taken.
     fn submit(&mut self) -> i64 {
+        self.rig.push_together(&std::mem::take(&mut self.pushed));
         let outcome = loop {
             match self.rig.ring().submit() {
                 // Nothing was taken, and the same again is what there is to do.
@@ -161,14 +173,31 @@ impl Run<'_> {
                 outcome => break outcome,
             }
         };
+        if self.polled {
+            self.until_taken();
+        }
         let left = self.rig.ring_mut().submission().len();
         let taken = self.queue.len().saturating_sub(left);
         let taken: Vec<_> = self.queue.drain(..taken).collect();
+        let count = taken.len();
         self.under_way.begin(taken);
         match outcome {
+            // The call has only said what there was for the thread to take.
+            Ok(_) if self.polled => i64::try_from(count).unwrap_or_default(),
             Ok(taken) => i64::try_from(taken).unwrap_or_default(),
             Err(error) => -i64::from(error.raw_os_error().unwrap_or(i32::MAX)),
         }
+    }
+
+    /// Waits until the polling thread has taken what there was: that is a matter of microseconds, or of its being waked.
+    fn until_taken(&mut self) {
+        for _ in 0..500 {
+            if self.rig.ring_mut().submission().is_empty() {
+                return;
+            }
+            std::thread::yield_now();
+        }
+        self.rig.until_taken();
     }
 
     /// Takes what is in the completion queue. Gives how many there were.
@@ -177,7 +206,9 @@ impl Run<'_> {
         loop {
             let Some(cqe) = self.rig.ring_mut().completion().next() else { return count };
             count += 1;
-            if cqe.user_data() != OWN {
+            if cqe.user_data() == OWN {
+                self.own_result = Some(cqe.result());
+            } else {
                 self.note(&cqe);
             }
         }

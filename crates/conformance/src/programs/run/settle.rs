@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
-use annulus::abi::{IORING_ASYNC_CANCEL_ALL, IORING_ASYNC_CANCEL_ANY, IORING_OP_CLOSE, Sqe};
-use annulus::abi::{KernelTimespec, RegisterOp, SyncCancelReg};
+use annulus::abi::{
+    IORING_ASYNC_CANCEL_ALL, IORING_ASYNC_CANCEL_ANY, IORING_OP_ASYNC_CANCEL, IORING_OP_CLOSE,
+};
+use annulus::abi::{KernelTimespec, RegisterOp, Sqe, SyncCancelReg};
 use annulus::opcode;
 use annulus::squeue::Entry;
 use annulus::types::{SubmitArgs, Timespec};
+use rustix::io::Errno;
 
 use super::{OWN, Run};
 use crate::harness::Kept;
@@ -24,7 +27,7 @@ pub enum Pace<'a> {
 /// Microseconds without completion after which nothing is expected of requests that wait for others.
 const QUIET_US: u64 = 150;
 
-/// The same if workers have a part in it.
+/// The same if workers have a part in it, or a thread that polls the queue.
 const QUIET_IN_WORKERS_US: u64 = 1_000;
 
 /// Microseconds to wait for what is sure to come.
@@ -71,7 +74,8 @@ impl Run<'_> {
                 }
                 continue;
             }
-            let quiet = if self.under_way.is_slow() { QUIET_IN_WORKERS_US } else { QUIET_US };
+            let is_slow = self.polled || self.under_way.is_slow();
+            let quiet = if is_slow { QUIET_IN_WORKERS_US } else { QUIET_US };
             if !self.wait(quiet * u64::from(patience)) {
                 return;
             }
@@ -84,7 +88,7 @@ impl Run<'_> {
                 break;
             }
         }
-        if self.under_way.is_slow() {
+        if self.polled || self.under_way.is_slow() {
             while self.wait(QUIET_US * u64::from(patience)) {
                 self.reap();
             }
@@ -193,18 +197,43 @@ impl Run<'_> {
             }
             self.settle();
             // How many were found; nobody, in words, from a back end that counts as for one.
-            if matches!(found, Ok(0) | Err(rustix::io::Errno::NOENT)) {
+            if matches!(found, Ok(0) | Err(Errno::NOENT)) {
                 return true;
             }
         }
         false
     }
 
-    /// Cancels by a registration, which no drain holds back.
-    fn cancel(&self, name: u64, flags: u32) -> Result<u32, rustix::io::Errno> {
+    /// Cancels by a registration, which no drain holds back, and, where a thread polls the queue, by a request if that has found
+    /// nothing: in Linux 6.18 the call does not look among the workers of that thread.
+    fn cancel(&mut self, name: u64, flags: u32) -> Result<u32, Errno> {
         let timeout = KernelTimespec { tv_sec: 0, tv_nsec: 2_000_000 };
         let key = SyncCancelReg { addr: name, fd: -1, flags, timeout, ..SyncCancelReg::default() };
-        self.rig.register(RegisterOp::REGISTER_SYNC_CANCEL, Kept::new(key), 1)
+        match self.rig.register(RegisterOp::REGISTER_SYNC_CANCEL, Kept::new(key), 1) {
+            Ok(0) | Err(Errno::NOENT) if self.polled => self.cancel_by_request(name, flags),
+            outcome => outcome,
+        }
+    }
+
+    fn cancel_by_request(&mut self, name: u64, flags: u32) -> Result<u32, Errno> {
+        let mut entry: Entry = opcode::Nop::new().build();
+        let cancel = Sqe::new(IORING_OP_ASYNC_CANCEL);
+        *entry.sqe_mut() = Sqe { fd: -1, addr: name, op_flags: flags, user_data: OWN, ..cancel };
+        self.own_result = None;
+        self.rig.push(entry);
+        self.submit();
+        for _ in 0..10 {
+            self.wait(QUIET_IN_WORKERS_US);
+            self.reap();
+            match self.own_result {
+                // A worker that is at it will end it.
+                Some(result) if result == -libc::EALREADY => return Ok(0),
+                Some(result @ 0..) => return Ok(result.cast_unsigned()),
+                Some(_) => return Err(Errno::NOENT),
+                None => {}
+            }
+        }
+        Err(Errno::TIME)
     }
 
     /// Closes the descriptors that requests made, as they were made: by the ring.
