@@ -303,3 +303,70 @@ fn a_multishot_poll_that_is_to_tell_once_tells_once_on_every_back_end() {
         ],
     });
 }
+
+#[test]
+fn a_bundle_does_not_cut_its_last_buffer_on_any_back_end() {
+    let receive = |name, len| {
+        let op = RecvBundle { at: Near(0), group: 3, len };
+        Push(Request { name, flags: 0, op, tweak: Nothing })
+    };
+    for len in [40, 100, 200] {
+        holds(Program {
+            ring: RingShape { mode: Interrupt, entries: 16, cq_entries: 64, submit_all: false },
+            steps: vec![
+                Register(BufferRing { group: 3, incremental: false }),
+                Feed { at: Far(0), len: 200 },
+                receive(1, len),
+                Submit,
+                Settle,
+            ],
+        });
+    }
+}
+
+#[test]
+fn a_bundle_sends_whole_buffers_on_every_back_end() {
+    for len in [0, 40, 64, 100] {
+        holds(Program {
+            ring: RingShape { mode: Interrupt, entries: 16, cq_entries: 64, submit_all: false },
+            steps: vec![
+                Register(BufferRing { group: 3, incremental: false }),
+                Push(Request {
+                    name: 1,
+                    flags: 0,
+                    op: SendBundle { at: Near(0), group: 3, len },
+                    tweak: Nothing,
+                }),
+                Submit,
+                Settle,
+                Take { at: Far(0), len: 4096 },
+            ],
+        });
+    }
+}
+
+#[test]
+fn what_a_polling_thread_takes_is_the_same_on_every_back_end() {
+    holds(Program {
+        ring: RingShape { mode: SqPoll, entries: 16, cq_entries: 64, submit_all: false },
+        steps: vec![
+            Push(Request {
+                name: 1,
+                flags: 4,
+                op: Recv { at: Near(0), len: 10, msg_flags: 0, memory: Own },
+                tweak: Nothing,
+            }),
+            Push(Request {
+                name: 2,
+                flags: 0,
+                op: Send { at: Far(1), len: 5, msg_flags: 0 },
+                tweak: Nothing,
+            }),
+            Submit,
+            Settle,
+            Feed { at: Far(0), len: 10 },
+            Settle,
+            Take { at: Near(1), len: 64 },
+        ],
+    });
+}

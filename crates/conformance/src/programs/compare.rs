@@ -180,12 +180,35 @@ fn same_answer(step: &Step, one: Option<&Answer>, other: Option<&Answer>) -> boo
 
 fn compare_requests(request: &Request, expected: &Record, got: &Record, found: &mut Vec<Difference>) {
     let at = format!("request {}, {:?}", request.name, request.op);
+    if let Op::RecvMany { bundle: true, .. } | Op::SendBundle { .. } = request.op {
+        return compare_bundles(&at, request.name.into(), expected, got, found);
+    }
     let same = |one: &Completion, other: &Completion| {
         same_result(&request.op, one.result, other.result)
             && one.flags == other.flags
             && one.bytes == other.bytes
     };
     compare_sequence(&at, expected, got, request.name.into(), same, found);
+}
+
+/// How many buffers go into one completion is not promised, nor whether the one that takes the last of them says that it is the
+/// last, or another one comes to say that there are none, or nothing more to receive: what passed through them is.
+fn compare_bundles(at: &str, name: u64, expected: &Record, got: &Record, found: &mut Vec<Difference>) {
+    let passed = |record: &Record| -> (i64, Vec<u8>) {
+        let full = record.of(name).filter(|completion| completion.result > 0);
+        full.fold((0, Vec::new()), |(count, mut bytes), completion| {
+            bytes.extend(&completion.bytes);
+            (count + i64::from(completion.result), bytes)
+        })
+    };
+    let end = |record: &Record| {
+        let end = record.of(name).last().map_or(0, |completion| completion.result);
+        if end >= 0 || is_cancelled(end) || end == -libc::ENOBUFS { None } else { Some(end) }
+    };
+    if passed(expected) != passed(got) || end(expected) != end(got) {
+        let (one, other): (Vec<_>, Vec<_>) = (expected.of(name).collect(), got.of(name).collect());
+        found.push(Difference { at: at.to_owned(), expected: list(&one), got: list(&other) });
+    }
 }
 
 fn compare_sequence(

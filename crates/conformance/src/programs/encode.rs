@@ -112,8 +112,12 @@ impl Encoder<'_> {
                 sqe.off = u64::MAX;
                 self.memory(sqe, Memory::Select(group), 0, None)
             }
-            Op::Recv { .. } | Op::RecvMany { .. } | Op::RecvMsg { .. } => self.receive(sqe, op),
-            Op::Send { .. } | Op::SendMsg { .. } | Op::SendZc { .. } => self.send(sqe, op, name),
+            Op::Recv { .. } | Op::RecvMany { .. } | Op::RecvBundle { .. } | Op::RecvMsg { .. } => {
+                self.receive(sqe, op)
+            }
+            Op::Send { .. } | Op::SendBundle { .. } | Op::SendMsg { .. } | Op::SendZc { .. } => {
+                self.send(sqe, op, name)
+            }
             Op::Accept { .. } | Op::Connect { .. } | Op::Socket { .. } | Op::Shutdown { .. } => {
                 self.socket(sqe, op)
             }
@@ -210,6 +214,11 @@ impl Encoder<'_> {
                 sqe.ioprio = IORING_RECV_MULTISHOT | if bundle { IORING_RECVSEND_BUNDLE } else { 0 };
                 self.memory(sqe, Memory::Select(group), 0, None)
             }
+            Op::RecvBundle { at, group, len } => {
+                self.at(sqe, at);
+                sqe.ioprio = IORING_RECVSEND_BUNDLE;
+                self.memory(sqe, Memory::Select(group), len, None)
+            }
             Op::RecvMsg { at, len, msg_flags } => {
                 self.at(sqe, at);
                 self.message(sqe, len, msg_flags, None)
@@ -224,6 +233,11 @@ impl Encoder<'_> {
                 self.at(sqe, at);
                 sqe.op_flags = msg_flags;
                 self.memory(sqe, Memory::Own, len, Some(name));
+            }
+            Op::SendBundle { at, group, len } => {
+                self.at(sqe, at);
+                sqe.ioprio = IORING_RECVSEND_BUNDLE;
+                return self.memory(sqe, Memory::Select(group), len, None);
             }
             Op::SendMsg { at, len, msg_flags } => {
                 self.at(sqe, at);

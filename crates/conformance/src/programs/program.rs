@@ -206,10 +206,14 @@ pub enum Op {
     Recv { at: Target, len: u16, msg_flags: u32, memory: Memory },
     /// RECV multishot into a group, `bundle` with RECVSEND_BUNDLE.
     RecvMany { at: Target, group: u16, bundle: bool },
+    /// RECV into several buffers of a group, once.
+    RecvBundle { at: Target, group: u16, len: u16 },
     /// RECVMSG into three parts.
     RecvMsg { at: Target, len: u16, msg_flags: u32 },
     /// SEND.
     Send { at: Target, len: u16, msg_flags: u32 },
+    /// SEND out of the buffers of a group, one after the other, until there are none.
+    SendBundle { at: Target, group: u16, len: u16 },
     /// SENDMSG from three parts.
     SendMsg { at: Target, len: u16, msg_flags: u32 },
     /// SEND_ZC.
@@ -350,9 +354,9 @@ impl Op {
             Self::Write { memory: Memory::Parts, .. } => IORING_OP_WRITEV,
             Self::Write { .. } => IORING_OP_WRITE,
             Self::ReadMany { .. } => IORING_OP_READ_MULTISHOT,
-            Self::Recv { .. } | Self::RecvMany { .. } => IORING_OP_RECV,
+            Self::Recv { .. } | Self::RecvMany { .. } | Self::RecvBundle { .. } => IORING_OP_RECV,
             Self::RecvMsg { .. } => IORING_OP_RECVMSG,
-            Self::Send { .. } => IORING_OP_SEND,
+            Self::Send { .. } | Self::SendBundle { .. } => IORING_OP_SEND,
             Self::SendMsg { .. } => IORING_OP_SENDMSG,
             Self::SendZc { .. } => IORING_OP_SEND_ZC,
             Self::Accept { .. } => IORING_OP_ACCEPT,
@@ -396,8 +400,10 @@ impl Op {
             Self::ReadMany { .. }
             | Self::Recv { .. }
             | Self::RecvMany { .. }
+            | Self::RecvBundle { .. }
             | Self::RecvMsg { .. }
             | Self::Send { .. }
+            | Self::SendBundle { .. }
             | Self::SendMsg { .. }
             | Self::SendZc { .. }
             | Self::Accept { .. }

@@ -6,7 +6,7 @@
 use annulus::abi::{IORING_OP_SEND_ZC, IORING_OP_SENDMSG_ZC};
 
 use super::Generator;
-use crate::programs::program::{Memory, Op, Target};
+use crate::programs::program::{Key, Memory, Op, Target};
 
 impl Generator {
     /// The operation, or what takes its place in a program in which what it comes to is an accident.
@@ -54,11 +54,42 @@ impl Generator {
             Op::PollAdd { at, events, multishot: true } if self.overflows => {
                 Op::PollAdd { at, events, multishot: false }
             }
-            Op::RecvMany { at, group: 4, .. } if self.is_incremental => {
-                Op::RecvMany { at, group: 3, bundle: false }
+            Op::RecvMany { at, group: 4, bundle } if self.is_incremental => {
+                Op::RecvMany { at, group: 3, bundle }
             }
-            // How much of a stream one bundle holds is not promised.
-            Op::RecvMany { at, group, bundle: true } => Op::RecvMany { at, group, bundle: false },
+            Op::RecvBundle { at, group, .. } if self.drains || is_linked_to || self.overflows => {
+                Op::Recv { at, len: 0, msg_flags: 0, memory: Memory::Select(group) }
+            }
+            // It completes as often as it sends.
+            Op::SendBundle { at, len, .. } if self.drains || is_linked_to || self.overflows => {
+                Op::Send { at, len, msg_flags: 0 }
+            }
+            // A message goes into the first buffer, or into several. Of a stream, what one go does not hold is there for the next; so one
+            // that is to go once says how much.
+            Op::RecvMany { at: at @ (Target::Sender | Target::Mailbox), group, bundle: true } => {
+                Op::RecvMany { at, group, bundle: false }
+            }
+            Op::RecvBundle { at: at @ (Target::Sender | Target::Mailbox), group, .. } => {
+                Op::Recv { at, len: 0, msg_flags: 0, memory: Memory::Select(group) }
+            }
+            Op::RecvBundle { at, group: 4, len } if self.is_incremental => {
+                Op::RecvBundle { at, group: 3, len }
+            }
+            Op::SendBundle { at, group: 4, len } if self.is_incremental => {
+                Op::SendBundle { at, group: 3, len }
+            }
+            // Lists of buffers have no next one.
+            Op::RecvBundle { at, group: group @ (1 | 2), len } => {
+                Op::RecvBundle { at, group: group + 2, len }
+            }
+            Op::SendBundle { at, group: group @ (1 | 2), len } => {
+                Op::SendBundle { at, group: group + 2, len }
+            }
+            Op::RecvMany { at, group: group @ (1 | 2), bundle: true } => {
+                Op::RecvMany { at, group: group + 2, bundle: true }
+            }
+            // Whether it is over may depend on how much went into one completion.
+            Op::Cancel { key: Key::Name(name), .. } if self.bundled.contains(&name) => Op::Nop { result: 0 },
             // A timeout that counts completions counts wrongly while others end.
             Op::Timeout { count, .. } if (count > 0) != self.counts => Op::Nop { result: 0 },
             // A pipe that was spliced to can no longer be asked whether a write would wait. A kernel goes on to wait in

@@ -59,6 +59,7 @@ pub fn generate(seed: u64) -> Program {
         has_eventfd: false,
         is_incremental: false,
         drained: false,
+        bundled: BTreeSet::new(),
     };
     generator.open();
     for _ in 0..1 + generator.random.below(6) {
@@ -119,6 +120,8 @@ struct Generator {
     is_incremental: bool,
     /// A drain may hold everything from now on.
     drained: bool,
+    /// Multishot receives of bundles, which one back end may have ended where another goes on.
+    bundled: BTreeSet<u16>,
 }
 
 impl Generator {
@@ -212,6 +215,9 @@ impl Generator {
             if op.makes_descriptor() {
                 self.makers.push(self.named);
             }
+            if matches!(op, Op::RecvMany { bundle: true, .. }) {
+                self.bundled.insert(self.named);
+            }
             waits.extend(touch.waiting().map(|thing| (thing, self.named)));
             if may_wait {
                 held.extend(touch.things.iter().copied());
@@ -243,6 +249,10 @@ impl Generator {
                 tweak: self.tweak(&op, !chain.is_empty()),
             };
             chain.push(request);
+            // Whether it ends for want of buffers, and takes what is linked to it along, or with the last of them, is not promised.
+            if matches!(op, Op::SendBundle { .. } | Op::RecvMany { bundle: true, .. }) {
+                break;
+            }
         }
         let last = chain.len().saturating_sub(1);
         for request in chain.iter_mut().take(last) {
@@ -310,6 +320,8 @@ impl Generator {
             op,
             Op::ReadMany { .. }
                 | Op::RecvMany { .. }
+                | Op::RecvBundle { .. }
+                | Op::SendBundle { .. }
                 | Op::Accept { multishot: true, .. }
                 | Op::PollAdd { multishot: true, .. }
         );
@@ -322,7 +334,9 @@ impl Generator {
         if self.random.one_in(9) && !multishot && !keeps && !matches!(op, Op::Cancel { .. }) {
             flags |= IOSQE_ASYNC;
         }
-        if self.random.one_in(14) {
+        // How much is in the last one, the only one that says nothing then, is not promised.
+        let bundles = matches!(op, Op::SendBundle { .. } | Op::RecvMany { bundle: true, .. });
+        if self.random.one_in(14) && !bundles {
             flags |= IOSQE_CQE_SKIP_SUCCESS;
         }
         if self.drains && !matches!(op, Op::Cancel { .. }) && self.random.one_in(8) {
@@ -354,8 +368,10 @@ impl Generator {
                 Tweak::Ioprio(_),
                 Op::Recv { .. }
                 | Op::RecvMany { .. }
+                | Op::RecvBundle { .. }
                 | Op::RecvMsg { .. }
                 | Op::Send { .. }
+                | Op::SendBundle { .. }
                 | Op::SendMsg { .. }
                 | Op::SendZc { .. },
             ) if self.drains || is_linked_to => Tweak::Nothing,
@@ -419,7 +435,9 @@ impl Generator {
             5 => Registration::NoBuffers,
             6 => Registration::NoBufferRing { group: self.random.pick(&[ring, ring, list]) },
             7 => Registration::BufferRing { group: ring, incremental: false },
-            8..11 => Registration::Give { group: ring, id: self.random.pick(&[0, 1, 2, 3, 9]) },
+            8..11 if self.bundled.is_empty() => {
+                Registration::Give { group: ring, id: self.random.pick(&[0, 1, 2, 3, 9]) }
+            }
             11 => Registration::NoEventfd,
             12 => Registration::MaxWorkers { bounded: 4, unbounded: 4 },
             13 => Registration::AllocRange { from: self.random.pick(&[0, 4, 7]), len: 3 },
@@ -470,6 +488,9 @@ impl Generator {
     fn cancel_one(&mut self) {
         let waiting: Vec<(Thing, u16)> = self.waiting.iter().map(|(thing, name)| (*thing, *name)).collect();
         let (thing, name) = self.random.pick(&waiting);
+        if self.bundled.contains(&name) {
+            return;
+        }
         // In Linux 6.18 the call does not find what the workers of a polling thread are at.
         if self.random.one_in(2) && !self.polled {
             self.steps.push(Step::Register(Registration::SyncCancel { of: name }));

@@ -42,9 +42,10 @@ impl Touch {
                 touch.at(at).memory(memory).waits(at, op)
             }
             Op::Write { at, memory, .. } => touch.at(at).memory(memory).waits(at, op),
-            Op::ReadMany { at, group } | Op::RecvMany { at, group, .. } => {
-                touch.at(at).memory(Memory::Select(group)).waits(at, op)
-            }
+            Op::ReadMany { at, group }
+            | Op::RecvMany { at, group, .. }
+            | Op::RecvBundle { at, group, .. } => touch.at(at).memory(Memory::Select(group)).waits(at, op),
+            Op::SendBundle { at, group, .. } => touch.at(at).memory(Memory::Select(group)),
             Op::RecvMsg { at, .. } | Op::PollAdd { at, .. } => touch.at(at).waits(at, op),
             Op::Send { at, .. }
             | Op::SendMsg { at, .. }

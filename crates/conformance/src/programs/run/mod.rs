@@ -273,8 +273,16 @@ fn bytes(data: &Data, groups: &Groups, registered: &mut Registered, cqe: &cqueue
         Data::Group(group) => {
             let Some(id) = cqe.buffer_id() else { return Vec::new() };
             let Some(buffer) = groups.get(&(*group, id)) else { return b"no such buffer".to_vec() };
-            if matches!(op, Op::RecvMany { bundle: true, .. }) {
-                return Vec::new();
+            match op {
+                Op::RecvMany { bundle: true, .. } | Op::RecvBundle { .. } => {
+                    return registered.bundle(*group, id, len);
+                }
+                // What was sent is seen where it arrives.
+                Op::SendBundle { .. } => {
+                    registered.bundle(*group, id, len);
+                    return Vec::new();
+                }
+                _ => {}
             }
             let from = registered.advance(*group, id, len, cqe.has_buffer_more());
             let end = (from + len).min(buffer.len() as usize);

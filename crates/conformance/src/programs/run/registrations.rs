@@ -1,6 +1,6 @@
 //! What a program registers, and the buffers that belong to it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use annulus::abi::{
     Buf, BufReg, FileIndexRange, FilesUpdate, KernelTimespec, PbufRingFlags, RegisterOp, SyncCancelReg,
@@ -9,6 +9,7 @@ use rustix::io::Errno;
 
 use super::Run;
 use crate::harness::{Buffer, Kept};
+use crate::programs::encode::pattern;
 use crate::programs::program::{
     FIXED_BUFFERS, FIXED_LEN, GROUP_LEN, RING_BUFFERS, Registration, SLOT_FILES, SLOTS, Target,
 };
@@ -22,6 +23,8 @@ pub(super) struct Registered {
     pub(super) buffers: Vec<Buffer>,
     /// The memory of each buffer ring, and how many buffers it was given.
     rings: BTreeMap<u16, (Buffer, u16)>,
+    /// The buffers that each ring has to give, in its order, as far as completions tell.
+    given: BTreeMap<u16, VecDeque<(u16, Buffer)>>,
     /// How much of a buffer is used up, in rings whose buffers are filled piece by piece.
     used: BTreeMap<(u16, u16), usize>,
     /// An eventfd was registered at some time.
@@ -34,7 +37,29 @@ impl Registered {
         let used = self.used.entry((group, id)).or_default();
         let from = *used;
         *used = if more { from + len } else { 0 };
+        if !more {
+            self.pass(group, id);
+        }
         from
+    }
+
+    /// The data of a bundle, which begins in this buffer and goes on in those that the ring gives behind it.
+    pub(super) fn bundle(&mut self, group: u16, id: u16, len: usize) -> Vec<u8> {
+        let (mut bytes, mut next) = (Vec::new(), Some(id));
+        while let Some(id) = next.filter(|_| bytes.len() < len) {
+            let Some(buffer) = self.pass(group, id) else { break };
+            bytes.extend(buffer.bytes());
+            next = self.given.get(&group).and_then(|given| given.front()).map(|(id, _)| *id);
+        }
+        bytes.truncate(len);
+        bytes
+    }
+
+    /// The first buffer of this number that the ring has to give: it is used up, and so are those before it.
+    fn pass(&mut self, group: u16, id: u16) -> Option<Buffer> {
+        let given = self.given.get_mut(&group)?;
+        let place = given.iter().position(|(other, _)| *other == id)?;
+        given.drain(..=place).next_back().map(|(_, buffer)| buffer)
     }
 }
 
@@ -122,6 +147,7 @@ impl Run<'_> {
         if outcome.is_ok() {
             self.registered.rings.insert(group, (memory, 0));
             self.registered.used.retain(|(used, _), _| *used != group);
+            self.registered.given.remove(&group);
             for id in 0..RING_BUFFERS {
                 self.give(group, id);
             }
@@ -133,7 +159,9 @@ impl Run<'_> {
     fn give(&mut self, group: u16, id: u16) {
         let Some((memory, tail)) = self.registered.rings.get_mut(&group) else { return };
         let buffer = self.arena.take(GROUP_LEN.into(), 8);
+        buffer.write(&pattern(id | 0x2000, buffer.len() as usize));
         self.groups.insert((group, id), buffer);
+        self.registered.given.entry(group).or_default().push_back((id, buffer));
         let place = usize::from(*tail % RING_BUFFERS) * size_of::<Buf>();
         // All but the last two bytes, which in the first entry are the tail.
         let entry = memory.part(place, TAIL_OFFSET);

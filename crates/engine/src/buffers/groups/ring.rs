@@ -48,7 +48,8 @@ impl BufferRing {
         Ok((self.vouched.span(addr, cut(len, wanted)), bid))
     }
 
-    /// The next buffers, until they hold `wanted` bytes (0: as many as there are), at most `most`.
+    /// The next buffers, until they hold `wanted` bytes (0: as many as there are), at most `most`. Of several whole buffers the last
+    /// is not cut: the program could not tell that from one that was used whole, and the kernel ends before it.
     pub(super) fn peek_many(&self, wanted: usize, most: usize) -> Result<Vec<(Span, u16)>, Errno> {
         let waiting = self.memory.tail().wrapping_sub(self.head).min(AT_ONCE);
         let mut left = if wanted == 0 { usize::MAX } else { wanted };
@@ -58,9 +59,12 @@ impl BufferRing {
             if left == 0 || found.len() == most || addr == 0 || len == 0 {
                 break;
             }
-            let len = cut(len, left);
-            found.push((self.vouched.span(addr, len), bid));
-            left -= len;
+            let fits = cut(len, left);
+            if fits < len as usize && !self.incremental && !found.is_empty() {
+                break;
+            }
+            found.push((self.vouched.span(addr, fits), bid));
+            left -= fits;
         }
         if found.is_empty() { Err(Errno::NOBUFS) } else { Ok(found) }
     }

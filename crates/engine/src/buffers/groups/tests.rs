@@ -167,7 +167,10 @@ fn a_bundle_takes_as_many_buffers_as_it_needs() {
     let _program = Program::new(&mut groups, 8, PbufRingFlags::empty(), &[16, 16, 16, 16]);
     let places = |picked: &[Picked]| picked.iter().map(place).collect::<Vec<_>>();
     let picked = groups.pick_many(GROUP, 40, 64).unwrap();
-    assert_eq!(places(&picked), [(0x1000, 16), (0x2000, 16), (0x3000, 8)]);
+    assert_eq!(places(&picked), [(0x1000, 16), (0x2000, 16)], "the third would have to be cut");
+    let picked_whole = groups.pick_many(GROUP, 48, 64).unwrap();
+    assert_eq!(places(&picked_whole), [(0x1000, 16), (0x2000, 16), (0x3000, 16)]);
+    assert_eq!(places(&groups.pick_many(GROUP, 10, 64).unwrap()), [(0x1000, 10)], "the first may be");
     assert_eq!(groups.commit_many(picked, 17), buffer_flags(100), "the first is named");
     let picked = groups.pick_many(GROUP, 0, 64).unwrap();
     assert_eq!(places(&picked), [(0x3000, 16), (0x4000, 16)], "two were touched");
@@ -182,6 +185,8 @@ fn a_bundle_takes_as_many_buffers_as_it_needs() {
 fn an_incremental_bundle_ends_in_the_middle_of_a_buffer() {
     let mut groups = Groups::default();
     let _program = Program::new(&mut groups, 8, PbufRingFlags::INC, &[16, 16]);
+    let cut = groups.pick_many(GROUP, 20, 64).unwrap();
+    assert_eq!(cut.iter().map(place).collect::<Vec<_>>(), [(0x1000, 16), (0x2000, 4)]);
     let picked = groups.pick_many(GROUP, 0, 64).unwrap();
     assert_eq!(groups.commit_many(picked, 20), buffer_flags(100) | CqeFlags::BUF_MORE);
     assert_eq!(place(&groups.pick(GROUP, 0).unwrap()), (0x2004, 12));
