@@ -267,8 +267,10 @@ impl State {
     fn ended(&mut self) -> Ended {
         let mut ended = Ended::default();
         while let Some(key) = self.ring.next_finished() {
-            ended.wakers.extend(self.waiting.remove(&key));
-            if let Some(take) = self.given_up.remove(&key) {
+            if let Some(waker) = self.waiting.remove(&key) {
+                ended.wakers.push(waker);
+            } else if let Some(take) = self.given_up.remove(&key) {
+                // Nobody waits for one that was given up.
                 ended.unwanted.extend(take(&mut self.ring));
             }
         }

@@ -5,13 +5,12 @@ mod common;
 
 use std::future::Future;
 use std::io;
-use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
 use annulus_tokio::buf::{FixedPool, IoBuf, RegisteredBuf};
 use annulus_tokio::{Advice, AllocateMode, File, OpenOptions, RwFlags};
-use common::{Canary, alone, descriptors, random, runtime, until};
+use common::{Canary, alone, descriptors, leave, random, runtime, until};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
@@ -314,8 +313,7 @@ fn transfers_of_all_kinds_dropped_at_random_leave_nothing_open_and_no_buffer_len
         let work = |seed: u64| {
             let (path, pool) = (path.clone(), pool.clone());
             async move {
-                let mut left = random(seed) % 8;
-                let mut work = pin!(async {
+                let work = async {
                     let file = OpenOptions::new().read(true).write(true).open(&path).await.unwrap();
                     let index = usize::try_from(random(seed) % 16).unwrap();
                     let at = (index * BLOCK) as u64;
@@ -327,15 +325,8 @@ fn transfers_of_all_kinds_dropped_at_random_leave_nothing_open_and_no_buffer_len
                     assert_eq!(row.concat(), block(index)[..16]);
                     file.write_all_vectored_at(row, at).await.0.unwrap();
                     file.sync_data().await.unwrap();
-                });
-                std::future::poll_fn(|cx| {
-                    if work.as_mut().poll(cx).is_ready() || left == 0 {
-                        return Poll::Ready(());
-                    }
-                    left -= 1;
-                    Poll::Pending
-                })
-                .await;
+                };
+                leave(work, random(seed) % 8).await;
             }
         };
         std::thread::scope(|scope| {

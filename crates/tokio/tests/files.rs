@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use annulus_rt::buf::AlignedBuf;
 use annulus_tokio::{File, OpenOptions, read, write};
-use common::{Canary, alone, descriptors, random, runtime, until};
+use common::{Canary, alone, descriptors, leave, random, runtime, until};
 use tokio::runtime::Builder;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -263,22 +263,14 @@ fn drops_at_random_leave_no_descriptor() {
             for seed in 0..3_000_u64 {
                 let path = path.clone();
                 tasks.spawn(async move {
-                    let mut left = random(seed) % 5;
-                    let mut work = pin!(async {
+                    let work = async {
                         let file = File::open(&path).await.unwrap();
                         let (read, buf) = file.read_exact_at(vec![0; BLOCK], 0).await;
                         read.unwrap();
                         assert!(buf == block(0));
                         file.close().await.unwrap();
-                    });
-                    std::future::poll_fn(|cx| {
-                        if work.as_mut().poll(cx).is_ready() || left == 0 {
-                            return Poll::Ready(());
-                        }
-                        left -= 1;
-                        Poll::Pending
-                    })
-                    .await;
+                    };
+                    leave(work, random(seed) % 5).await;
                 });
             }
             while let Some(task) = tasks.join_next().await {

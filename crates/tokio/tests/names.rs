@@ -4,12 +4,9 @@
 mod common;
 
 use std::ffi::OsString;
-use std::future::Future;
 use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
-use std::pin::pin;
-use std::task::Poll;
 use std::time::{Duration, UNIX_EPOCH};
 
 use annulus_tokio::{
@@ -18,7 +15,7 @@ use annulus_tokio::{
     remove_dir_all, remove_file, rename, rename_with, set_permissions, set_times, statx, symlink,
     symlink_metadata, try_exists, write, write_atomic,
 };
-use common::{alone, descriptors, random, runtime, until};
+use common::{alone, descriptors, leave, random, runtime, until};
 use tokio::task::JoinSet;
 
 fn errno<T>(result: io::Result<T>) -> Option<i32> {
@@ -30,20 +27,6 @@ fn names(folder: &Path) -> Vec<OsString> {
         std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     names.sort();
     names
-}
-
-/// Drops a future after so many polls. What it gave, if it was ready before.
-async fn leave<T>(future: impl Future<Output = T>, mut polls: u64) -> Option<T> {
-    let mut future = pin!(future);
-    std::future::poll_fn(|cx| match future.as_mut().poll(cx) {
-        Poll::Ready(output) => Poll::Ready(Some(output)),
-        Poll::Pending if polls == 0 => Poll::Ready(None),
-        Poll::Pending => {
-            polls -= 1;
-            Poll::Pending
-        }
-    })
-    .await
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::pin::pin;
 use std::task::Poll;
 
 use annulus_tokio::{Cursor, File, OpenOptions};
-use common::{alone, descriptors, random, runtime, until};
+use common::{alone, descriptors, leave, random, runtime, until};
 use tokio::io::{
     AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncSeek, AsyncSeekExt, AsyncWrite, AsyncWriteExt, BufReader,
     BufWriter,
@@ -242,23 +242,15 @@ fn streams_dropped_at_random_leave_no_descriptor() {
             for seed in 0..800_u64 {
                 let folder = folder.path().to_owned();
                 tasks.spawn(async move {
-                    let mut left = random(seed) % 30;
-                    let mut work = pin!(async {
+                    let work = async {
                         let mut from = File::open(folder.join("from")).await.unwrap().cursor();
                         let to = File::create(folder.join((seed % 50).to_string())).await.unwrap();
                         let mut to = to.cursor();
                         tokio::io::copy(&mut from, &mut to).await.unwrap();
                         to.seek(SeekFrom::End(0)).await.unwrap();
                         to.shutdown().await.unwrap();
-                    });
-                    std::future::poll_fn(|cx| {
-                        if work.as_mut().poll(cx).is_ready() || left == 0 {
-                            return Poll::Ready(());
-                        }
-                        left -= 1;
-                        Poll::Pending
-                    })
-                    .await;
+                    };
+                    leave(work, random(seed) % 30).await;
                 });
             }
             while let Some(task) = tasks.join_next().await {

@@ -2,9 +2,12 @@
 #![allow(unsafe_code, reason = "a buffer that tells when it is freed keeps the contract of the memory in it")]
 #![allow(dead_code, reason = "each test program uses a part")]
 
+use std::future::Future;
+use std::pin::pin;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 use annulus_rt::buf::{IoBuf, IoBufMut};
@@ -29,6 +32,20 @@ pub(crate) fn until(what: &str, mut done: impl FnMut() -> bool) {
         std::thread::sleep(Duration::from_millis(1));
     }
     panic!("{what}");
+}
+
+/// Drops a future after so many polls. What it gave, if it was ready before.
+pub(crate) async fn leave<T>(future: impl Future<Output = T>, mut polls: u64) -> Option<T> {
+    let mut future = pin!(future);
+    std::future::poll_fn(|cx| match future.as_mut().poll(cx) {
+        Poll::Ready(output) => Poll::Ready(Some(output)),
+        Poll::Pending if polls == 0 => Poll::Ready(None),
+        Poll::Pending => {
+            polls -= 1;
+            Poll::Pending
+        }
+    })
+    .await
 }
 
 /// A number that looks random (splitmix64).
