@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use annulus::abi::SetupFlags;
 use annulus::kernel::SystemCalls;
-use annulus::{BackendChoice, IoUring, environment};
+use annulus::{BackendChoice, BackendKind, IoUring, environment};
 
 use crate::Error;
 use crate::blocking::Pool;
@@ -215,7 +215,8 @@ impl Builder {
 
     /// The set-up flags of the ring that are asked for; those that this kernel lacks are left out.
     /// Default: `SINGLE_ISSUER`, `DEFER_TASKRUN`, `COOP_TASKRUN`, `TASKRUN_FLAG`, `SUBMIT_ALL`, `NO_SQARRAY`. A ring
-    /// of a single issuer is called through a registered index of its thread where there is one.
+    /// of a single issuer is called through a registered index of its thread where there is one. The engine is not asked for
+    /// `TASKRUN_FLAG`: each turn looks there in any case.
     ///
     /// `IOPOLL` is left out on every kernel: such a ring takes nothing but reads and writes around the page cache, spins while
     /// they are under way, and never hears of a socket, an eventfd or a timer.
@@ -368,9 +369,21 @@ impl Builder {
     }
 
     fn ring_on(&self, backend: BackendChoice) -> Result<IoUring, Error> {
+        let flags = if self.sqpoll.is_some() { self.flags.difference(WITHOUT_SQPOLL) } else { self.flags };
+        let ring = self.ring_with(flags, backend)?;
+        let in_force = ring.params().setup_flags();
+        if ring.chosen().kind() == BackendKind::Engine && in_force.contains(SetupFlags::TASKRUN_FLAG) {
+            // There it costs a second thread in the process, which watches on behalf of a program that may not enter. The
+            // driver enters in every turn.
+            drop(ring);
+            return self.ring_with(flags.difference(SetupFlags::TASKRUN_FLAG), backend);
+        }
+        Ok(ring)
+    }
+
+    fn ring_with(&self, flags: SetupFlags, backend: BackendChoice) -> Result<IoUring, Error> {
         let cq_entries = self.cq_entries.unwrap_or_else(|| self.entries.saturating_mul(4));
         let mut builder = IoUring::builder();
-        let flags = if self.sqpoll.is_some() { self.flags.difference(WITHOUT_SQPOLL) } else { self.flags };
         builder.backend(backend).optional(flags).setup_cqsize(cq_entries).setup_clamp().dontfork();
         if let Some(idle) = self.sqpoll {
             builder.setup_sqpoll(idle);

@@ -23,7 +23,7 @@ use crate::time::clock;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Counters {
-    /// Calls of io_uring_enter(2).
+    /// Calls of io_uring_enter(2): of the engine those that submit or wait, as it is looked after in each turn.
     pub enters: u64,
     /// Entries that these calls handed over.
     pub submitted: u64,

@@ -2,7 +2,8 @@
 //!
 //! It is an epoll(7) set. An eventfd in it says that completions were posted; it is cleared by the next enter that finds
 //! the queue empty, or by the program's own side of the ring when it has emptied the queue. On a ring that defers its completions the set holds what the
-//! ring itself waits for too, as there is something to enter for when that is ready.
+//! ring itself waits for too, as there is something to enter for when that is ready; but not before somebody asks for the descriptor, as
+//! whatever happens to a set within a set costs the kernel twice.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -11,13 +12,14 @@ use rustix::io::Errno;
 
 use super::State;
 use super::sign::Sign;
-use crate::world::World;
 
 /// The descriptor, and what makes it readable.
 #[derive(Debug)]
 pub(crate) struct Descriptor {
     set: OwnedFd,
     news: OwnedFd,
+    /// It is readable also when the world has events.
+    task_work: bool,
     /// Up while the eventfd holds news. Until somebody may be looking nothing is to be told.
     sign: Sign,
 }
@@ -28,20 +30,23 @@ impl Descriptor {
     /// # Errors
     ///
     /// `EMFILE`, `ENFILE`, `ENOMEM`.
-    pub(crate) fn new(world: &dyn World, task_work: bool) -> Result<Self, Errno> {
+    pub(crate) fn new(task_work: bool) -> Result<Self, Errno> {
         let set = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let news = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
         epoll::add(&set, &news, epoll::EventData::new_u64(0), epoll::EventFlags::IN)?;
-        if task_work {
-            world.watch_from(set.as_fd())?;
-        }
-        Ok(Self { set, news, sign: Sign::default() })
+        Ok(Self { set, news, task_work, sign: Sign::default() })
     }
 
     /// The descriptor, for somebody who will look at it. The state is that of its ring: what is posted comes before this or
     /// after it.
     pub(crate) fn expose(&self, state: &State) -> BorrowedFd<'_> {
         if !self.sign.is_exposed() {
+            if self.task_work
+                && let Err(errno) = state.env.world.watch_from(self.set.as_fd())
+            {
+                // The background thread tells of it, a millisecond later.
+                tracing::warn!(%errno, "the descriptor of a ring does not show at once that there is something to enter for");
+            }
             self.sign.expose(|| state.to_take(), |up| self.show(up));
         }
         self.set.as_fd()

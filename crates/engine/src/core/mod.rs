@@ -166,7 +166,7 @@ impl Ring {
         let descriptor = if setup.contains(SetupFlags::REGISTERED_FD_ONLY) {
             None
         } else {
-            Some(Descriptor::new(&*world, defers)?)
+            Some(Descriptor::new(defers)?)
         };
         // The thread that sets a disabled ring up need not be the one that enables it.
         let disabled = setup.contains(SetupFlags::R_DISABLED);

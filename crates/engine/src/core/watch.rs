@@ -4,6 +4,7 @@
 //! descriptor is told to each of its requests whose question it answers.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::os::fd::RawFd;
 
 use rustix::event::PollFlags;
@@ -18,8 +19,29 @@ const ALWAYS: ReadySet = (PollFlags::ERR.bits() | PollFlags::HUP.bits() | PollFl
 /// All that is watched.
 #[derive(Debug, Default)]
 pub(super) struct Watches {
-    by_fd: HashMap<RawFd, Watch>,
+    by_fd: HashMap<RawFd, Watch, BuildHasherDefault<Number>>,
     generation: u32,
+}
+
+/// Spreads the numbers of descriptors, which the system gives out one after the other: nobody can choose them to collide.
+#[derive(Debug, Default)]
+struct Number(u64);
+
+impl Hasher for Number {
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_i32(i32::from(*byte)));
+    }
+
+    #[inline]
+    fn write_i32(&mut self, number: i32) {
+        // Fibonacci hashing: the low bits differ as those of the numbers do, and the top bits too.
+        self.0 = (self.0 ^ u64::from(number.cast_unsigned())).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+
+    #[inline]
+    fn finish(&self) -> u64 {
+        self.0
+    }
 }
 
 /// One descriptor.

@@ -8,6 +8,7 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::time::Duration;
 
+use annulus::abi::SetupFlags;
 use annulus::{IoUring, cqueue, opcode, squeue, types};
 use rustix::io::Errno;
 
@@ -19,11 +20,15 @@ pub(super) struct Lane {
     backlog: VecDeque<squeue::Entry>,
     /// What timeouts in the submission queue point to.
     time: Box<types::Timespec>,
+    /// The ring posts nothing unless it is entered, and does not show that there is something to post.
+    is_blind: bool,
 }
 
 impl Lane {
     pub(super) fn new(ring: IoUring) -> Self {
-        Self { ring, backlog: VecDeque::new(), time: Box::default() }
+        let flags = ring.params().setup_flags();
+        let is_blind = flags.contains(SetupFlags::DEFER_TASKRUN) && !flags.contains(SetupFlags::TASKRUN_FLAG);
+        Self { ring, backlog: VecDeque::new(), time: Box::default(), is_blind }
     }
 
     pub(super) const fn ring(&mut self) -> &mut IoUring {
@@ -103,6 +108,7 @@ impl Lane {
         // Such a call does completion work, and is to have done all that there was.
         let had_work = wait == Wait::No && self.ring.submission().taskrun();
         let result = match wait {
+            Wait::No if self.is_blind => self.ring.submitter().submit_and_get_events(),
             Wait::No => self.ring.submitter().submit(),
             Wait::Forever => self.ring.submitter().submit_and_wait(1),
             Wait::AtMost(time) if self.ring.params().is_feature_ext_arg() => {

@@ -3,6 +3,8 @@
 //! Provided buffers are gone from their group once they were picked, whatever comes of it, as the kernel has it: their order is the
 //! order of the stream, and whoever picked them sends them.
 
+use std::borrow::Cow;
+
 use annulus_abi::{CqeFlags, RecvSendFlags, Sqe, SqeFlags};
 use rustix::io::Errno;
 
@@ -123,7 +125,11 @@ impl Send {
     /// Sends what is left of these buffers; with `MSG_WAITALL` until nothing is.
     fn whole(&mut self, cx: &mut Context<'_>, buffers: &[Span]) -> Step {
         loop {
-            let rest = rest(buffers, self.done as usize);
+            // Nothing is put together anew for what goes out in one call, as almost everything does.
+            let rest = match self.done {
+                0 => Cow::Borrowed(buffers),
+                done => Cow::Owned(rest(buffers, done as usize)),
+            };
             let wanted: usize = rest.iter().map(|span| span.len()).sum();
             let sent = match rest[..] {
                 [one] if self.address.is_none() => cx.world.send(cx.fd, one, self.message_flags),
