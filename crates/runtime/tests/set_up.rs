@@ -107,7 +107,7 @@ fn every_flag_that_serves_one_thread_is_in_force_on_this_kernel() {
     }
     Builder::new().around_rings(look).run(some_of_everything()).unwrap();
     // The engine is entered in every turn: it need not say that there is something to enter for.
-    let wanted = if common::on_the_engine() { all - SetupFlags::TASKRUN_FLAG } else { all };
+    let wanted = if on_the_engine() { all - SetupFlags::TASKRUN_FLAG } else { all };
     assert_eq!(IN_FORCE.get() & all, wanted);
 }
 

@@ -124,7 +124,7 @@ impl Inner {
             return;
         }
         let cancel = opcode::AsyncCancel::new(self.table.user_data(target)).build().flags(flags);
-        self.queue(place, cancel.user_data(self.table.user_data(answer)));
+        self.queue(place, &cancel.user_data(self.table.user_data(answer)));
     }
 
     /// Asks for the end of everything, by one request for each ring.
@@ -133,11 +133,11 @@ impl Inner {
         // What is waited for are the completions of the others.
         let any = any.flags(self.quiet).user_data(self.table.user_data(Key::EVERYTHING));
         if self.cancels.means == Means::Entries {
-            self.queue(Place::Main, any);
+            self.queue(Place::Main, &any);
         } else {
             self.cancels.calls.push(Call { target: None, answer: Key::EVERYTHING });
         }
-        self.queue(Place::Side, any);
+        self.queue(Place::Side, &any);
     }
 
     /// The request to end this operation had this result, and did not reach it.

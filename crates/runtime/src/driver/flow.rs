@@ -51,10 +51,21 @@ impl<T: Operation> Flow<T> {
     }
 
     /// The next completion, or `None` when the operation has ended.
+    #[inline]
     pub(crate) fn poll_next(&mut self, cx: &Context<'_>) -> Poll<Option<Completion>> {
-        let Some((key, op)) = &mut self.state else { return Poll::Ready(None) };
-        let mut next = coop::limited(cx, || self.driver.poll_next(*key, cx));
-        if let Poll::Ready(Some(Completion { refused: true, .. })) = next {
+        let Some((key, _)) = &self.state else { return Poll::Ready(None) };
+        let next = coop::limited(cx, || self.driver.poll_next(*key, cx));
+        match next {
+            Poll::Ready(Some(Completion { refused: false, .. })) | Poll::Pending => next,
+            Poll::Ready(next) => self.stopped(next, cx),
+        }
+    }
+
+    /// It was refused, or has ended.
+    #[cold]
+    fn stopped(&mut self, next: Option<Completion>, cx: &Context<'_>) -> Poll<Option<Completion>> {
+        let mut next = Poll::Ready(next);
+        if let (Poll::Ready(Some(_)), Some((key, op))) = (&next, &mut self.state) {
             // SAFETY: as in `start`.
             let again = unsafe { self.driver.submit_again(op.entry(), None, self.waiting) };
             if let Some(again) = again {

@@ -36,12 +36,19 @@ impl Lane {
     }
 
     /// Puts an entry into the submission queue, or behind those that wait for room.
-    pub(super) fn queue(&mut self, entry: squeue::Entry) {
-        if !self.backlog.is_empty() || !self.push(&entry) {
-            self.backlog.push_back(entry);
+    #[inline]
+    pub(super) fn queue(&mut self, entry: &squeue::Entry) {
+        if !self.backlog.is_empty() || !self.push(entry) {
+            self.put_off(entry);
         }
     }
 
+    #[cold]
+    fn put_off(&mut self, entry: &squeue::Entry) {
+        self.backlog.push_back(*entry);
+    }
+
+    #[inline]
     fn push(&mut self, entry: &squeue::Entry) -> bool {
         // SAFETY: what it names is owned by the operation until its last completion (`Driver::submit`), or by the lane
         // until the kernel has read it (the time of a timeout); a close, a poll and a cancellation name no memory.

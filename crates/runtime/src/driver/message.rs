@@ -48,7 +48,7 @@ impl Driver {
         let own = inner.table.user_data(Key::message(number));
         let message = opcode::MsgRingData::new(types::Fd(ring), 0, user_data, None).build();
         // Every kernel that has messages has this flag.
-        inner.queue(Place::Main, message.user_data(own).flags(Flags::SKIP_SUCCESS));
+        inner.queue(Place::Main, &message.user_data(own).flags(Flags::SKIP_SUCCESS));
         inner.counted.messages += 1;
         true
     }

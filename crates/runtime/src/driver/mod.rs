@@ -15,6 +15,7 @@ mod leftover;
 mod message;
 pub(crate) mod op;
 mod side;
+mod slot;
 mod slots;
 mod table;
 mod teardown;
@@ -150,12 +151,20 @@ impl Driver {
     /// the last completion: the caller owns it, and passes it to [`Driver::abandon`] if it goes away earlier.
     pub(crate) unsafe fn submit(
         &self,
-        entry: squeue::Entry,
+        mut entry: squeue::Entry,
         waker: Option<Waker>,
         waiting: usize,
     ) -> Result<Key, Errno> {
         let opcode = entry.sqe().opcode;
-        let place = self.inner.borrow().table.place_for(opcode);
+        let mut inner = self.inner.borrow_mut();
+        let place = inner.table.place_for(opcode);
+        if place == Place::Main && self.under.run() == under::NONE && !inner.closing {
+            // As almost always.
+            let key = inner.table.insert(opcode, place, waker, waiting).ok_or(Errno::BUSY)?;
+            inner.hand_over(key, place, &mut entry);
+            return Ok(key);
+        }
+        drop(inner);
         let place = if place == Place::Main || side::may_go(&entry) { place } else { Place::Main };
         self.submit_to(place, entry, waker, waiting)
     }
@@ -178,10 +187,11 @@ impl Driver {
         self.submit_to(Place::Again, entry, waker, waiting).ok()
     }
 
+    #[cold]
     fn submit_to(
         &self,
         place: Place,
-        entry: squeue::Entry,
+        mut entry: squeue::Entry,
         waker: Option<Waker>,
         waiting: usize,
     ) -> Result<Key, Errno> {
@@ -199,10 +209,8 @@ impl Driver {
             inner.set_up_side()?;
         }
         let key = inner.table.insert(opcode, place, waker, waiting).ok_or(Errno::BUSY)?;
-        inner.table.tag(key, current::task());
-        let user_data = inner.table.user_data(key);
         inner.counted.aside += u64::from(place != Place::Main);
-        inner.queue(place, entry.user_data(user_data));
+        inner.hand_over(key, place, &mut entry);
         if run != under::NONE {
             inner.table.join(key, run);
             drop(inner);
@@ -286,7 +294,7 @@ impl Driver {
         };
         inner.counted.aside += u64::from(place != Place::Main);
         let user_data = inner.table.user_data(key);
-        inner.queue(place, opcode::Close::new(types::Fd(raw)).build().user_data(user_data));
+        inner.queue(place, &opcode::Close::new(types::Fd(raw)).build().user_data(user_data));
     }
 
     /// Makes the one call of a turn: hands over what is queued, and waits if told to. What the call says
@@ -333,7 +341,18 @@ impl Driver {
         }
     }
 
+    #[inline]
     fn deliver(&self, user_data: u64, completion: Completion) {
+        let first = self.inner.borrow_mut().table.deliver_first(user_data, completion);
+        match first {
+            Some(Some(waker)) => waker.wake(),
+            Some(None) => {}
+            None => self.deliver_otherwise(user_data, completion),
+        }
+    }
+
+    #[cold]
+    fn deliver_otherwise(&self, user_data: u64, completion: Completion) {
         let delivered = self.inner.borrow_mut().table.deliver(user_data, completion);
         match delivered {
             Delivered::Wake(waker) => waker.wake(),
@@ -427,16 +446,24 @@ impl Inner {
         Ok(())
     }
 
-    fn queue(&mut self, place: Place, entry: squeue::Entry) {
+    fn queue(&mut self, place: Place, entry: &squeue::Entry) {
         if let Some(lane) = self.lane(place) {
             lane.queue(entry);
         }
     }
 
+    /// Queues the entry of an operation that has its place in the table.
+    #[inline]
+    fn hand_over(&mut self, key: Key, place: Place, entry: &mut squeue::Entry) {
+        self.table.tag(key, current::task());
+        entry.set_user_data(self.table.user_data(key));
+        self.queue(place, entry);
+    }
+
     /// As [`queue`](Self::queue), for a request whose completion means nothing.
     fn queue_ignored(&mut self, place: Place, entry: squeue::Entry) {
         let user_data = self.table.user_data(Key::IGNORED);
-        self.queue(place, entry.user_data(user_data));
+        self.queue(place, &entry.user_data(user_data));
     }
 
     /// How many entries wait for room in a submission queue.
@@ -456,7 +483,7 @@ impl Inner {
             let poll;
             (wait, poll) = side.turn(wait, ignored)?;
             if let Some(poll) = poll {
-                main.queue(poll.user_data(self.table.user_data(Key::SIDE)));
+                main.queue(&poll.user_data(self.table.user_data(Key::SIDE)));
             }
         }
         if !main.fill() {

@@ -4,7 +4,7 @@
 //! called), so it can stay borrowed. What it keeps true: a key names one operation for ever, as a slot's
 //! generation changes whenever the slot is freed; a completion for a key of the past is recognised.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher, RandomState};
 use std::os::fd::RawFd;
 use std::task::{Context, Poll, Waker};
@@ -12,6 +12,7 @@ use std::task::{Context, Poll, Waker};
 use rustix::io::Errno;
 
 use super::side::Limits;
+use super::slot::{Owner, Slot};
 
 /// Indices with this bit are no places: [`u32::MAX`] is that of what belongs to no operation, and each of the others that of
 /// the cancellation of the operation which has the rest of it.
@@ -101,20 +102,6 @@ impl Key {
     }
 }
 
-/// Who is to learn of the completions.
-enum Owner {
-    /// A future, with the waker of its last poll.
-    Future(Option<Waker>),
-    /// Nobody any more.
-    Leftover(Box<dyn Leftover>),
-    /// A leftover that is being told at this moment.
-    Told,
-    /// The close of a descriptor that nobody waits for.
-    Close(RawFd),
-    /// Nobody, and nothing is to be done: a cancellation that was asked for and not awaited.
-    Nobody,
-}
-
 /// Which ring an operation is on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
@@ -124,70 +111,6 @@ pub(crate) enum Place {
     Side,
     /// The side ring, after the other had refused it.
     Again,
-}
-
-struct Live {
-    owner: Owner,
-    /// The run of a canceller that it was last polled in; 0: none.
-    run: u64,
-    first: Option<Completion>,
-    /// Those after the first, once there were any.
-    #[expect(clippy::box_collection, reason = "hardly ever there, it is to take no room in the slot")]
-    rest: Option<Box<VecDeque<Completion>>>,
-    /// Completions that may wait before the operation is cancelled to keep it from piling up; 0: all.
-    bound: u32,
-    /// That has happened.
-    throttled: bool,
-    /// The task that started it (0: none), for those who look at what is in flight.
-    task: u64,
-    /// No completion follows.
-    finished: bool,
-    /// Its cancellation was asked for.
-    cancelled: bool,
-    /// How often it was cancelled again.
-    tries: u8,
-    /// What kind of operation it is.
-    opcode: u8,
-    place: Place,
-}
-
-impl Live {
-    /// Keeps a completion until it is read. Returns whether too many wait now.
-    #[inline]
-    fn keep(&mut self, completion: Completion) -> bool {
-        let waiting = if self.first.is_none() {
-            self.first = Some(completion);
-            1
-        } else {
-            let rest = self.rest.get_or_insert_default();
-            rest.push_back(completion);
-            1 + rest.len()
-        };
-        self.bound > 0 && waiting >= self.bound as usize
-    }
-
-    /// Takes the oldest completion out.
-    #[inline]
-    fn read(&mut self) -> Option<Completion> {
-        let next = self.first.take();
-        if let Some(rest) = &mut self.rest {
-            self.first = rest.pop_front();
-        }
-        next
-    }
-}
-
-struct Slot {
-    generation: u32,
-    live: Option<Live>,
-}
-
-impl Slot {
-    /// What is in it, if that is what the key names.
-    #[inline]
-    fn live(&mut self, key: Key) -> Option<&mut Live> {
-        if self.generation == key.generation { self.live.as_mut() } else { None }
-    }
 }
 
 /// What the caller has to do after a completion was delivered.
@@ -265,7 +188,7 @@ impl Table {
         waiting: usize,
     ) -> Option<Key> {
         let bound = u32::try_from(waiting).unwrap_or(u32::MAX);
-        self.has_room().then(|| self.occupy(Owner::Future(waker), opcode, place, bound))
+        if self.has_room() { Some(self.occupy(Owner::Future(waker), opcode, place, bound)) } else { None }
     }
 
     /// Where an operation of this kind is to go.
@@ -310,38 +233,48 @@ impl Table {
     #[inline]
     fn occupy(&mut self, owner: Owner, opcode: u8, place: Place, bound: u32) -> Key {
         self.unfinished += 1;
-        let live = Live {
-            owner,
-            place,
-            run: 0,
-            first: None,
-            rest: None,
-            bound,
-            throttled: false,
-            finished: false,
-            cancelled: false,
-            tries: 0,
-            opcode,
-            task: 0,
-        };
-        if let Some(index) = self.free.pop() {
-            let slot = &mut self.slots[index as usize];
-            slot.live = Some(live);
-            return Key { index, generation: slot.generation };
-        }
+        let index = self.free.pop().unwrap_or_else(|| self.grow());
+        let slot = &mut self.slots[index as usize];
+        slot.occupy(owner, opcode, place, bound);
+        Key { index, generation: slot.generation }
+    }
+
+    /// One more slot.
+    #[cold]
+    fn grow(&mut self) -> u32 {
         let index = u32::try_from(self.slots.len()).expect("twice `MOST` is an index without the mark");
-        self.slots.push(Slot { generation: 0, live: Some(live) });
-        Key { index, generation: 0 }
+        self.slots.push(Slot::default());
+        index
+    }
+
+    /// Hands a completion to its operation if all that there is to it is that the future is woken, as almost always: it waits,
+    /// and has nothing to read yet. Returns whom to wake, or `None` if the completion is [`deliver`](Self::deliver)'s.
+    #[inline]
+    pub(crate) fn deliver_first(&mut self, user_data: u64, completion: Completion) -> Option<Option<Waker>> {
+        let key = Key::from_bits(user_data ^ self.secret);
+        // What is no place of the table lies beyond its end.
+        let live = self.live(key)?;
+        let Owner::Future(waker) = &mut live.owner else { return None };
+        if live.first.is_some() || live.bound == 1 {
+            return None;
+        }
+        let last = !completion.more();
+        let ends = last && !live.finished;
+        live.finished = last;
+        live.first = Some(completion);
+        let waker = waker.take();
+        self.unfinished -= usize::from(ends);
+        Some(waker)
     }
 
     /// Hands a completion to its operation.
-    #[inline]
     pub(crate) fn deliver(&mut self, user_data: u64, completion: Completion) -> Delivered {
         let key = Key::from_bits(user_data ^ self.secret);
         if key.index & MARK != 0 {
             return self.beside(key, completion);
         }
-        let Some(live) = self.slots.get_mut(key.index as usize).and_then(|slot| slot.live(key)) else {
+        let slot = self.slots.get_mut(key.index as usize);
+        let Some(live) = slot.filter(|slot| slot.generation == key.generation && !slot.is_vacant()) else {
             return Delivered::Stale;
         };
         let last = !completion.more();
@@ -356,7 +289,7 @@ impl Table {
             return waker.map_or(Delivered::Nothing, Delivered::Wake);
         }
         match std::mem::replace(&mut live.owner, Owner::Told) {
-            Owner::Future(_) => unreachable!("it was looked at just now"),
+            Owner::Vacant | Owner::Future(_) => unreachable!("it was looked at just now"),
             Owner::Leftover(leftover) => Delivered::Late(leftover, key),
             Owner::Close(fd) => {
                 live.owner = Owner::Nobody;
@@ -411,7 +344,7 @@ impl Table {
             self.free(key);
             return Poll::Ready(self.judged(place, opcode, first));
         }
-        *replaced = set_waker(live, cx);
+        *replaced = live.set_waker(cx);
         Poll::Pending
     }
 
@@ -436,7 +369,7 @@ impl Table {
             self.free(key);
             return Poll::Ready(None);
         }
-        *replaced = set_waker(live, cx);
+        *replaced = live.set_waker(cx);
         Poll::Pending
     }
 
@@ -465,8 +398,7 @@ impl Table {
     /// How many operations of each opcode are not over, by the task that started them.
     pub(crate) fn by_task(&self) -> HashMap<u64, Vec<(u8, usize)>> {
         let mut counts: BTreeMap<(u64, u8), usize> = BTreeMap::new();
-        let live = self.slots.iter().filter_map(|slot| slot.live.as_ref()).filter(|live| !live.finished);
-        for live in live {
+        for live in self.slots.iter().filter(|slot| !slot.is_vacant() && !slot.finished) {
             *counts.entry((live.task, live.opcode)).or_default() += 1;
         }
         let mut by_task: HashMap<u64, Vec<(u8, usize)>> = HashMap::new();
@@ -512,18 +444,18 @@ impl Table {
 
     /// Every operation that is not over, with where it is; but no cancellations.
     pub(crate) fn unfinished(&self) -> Vec<(Key, Place)> {
-        let live = self.slots.iter().enumerate().filter_map(|(index, slot)| {
-            let live = slot.live.as_ref()?;
-            let counts = !live.finished && live.opcode != annulus::opcode::AsyncCancel::CODE;
+        let unfinished = self.slots.iter().enumerate().filter_map(|(index, slot)| {
+            let goes_on = !slot.is_vacant() && !slot.finished;
             let index = u32::try_from(index).ok()?;
-            counts.then_some((Key { index, generation: slot.generation }, live.place))
+            (goes_on && slot.opcode != annulus::opcode::AsyncCancel::CODE)
+                .then_some((Key { index, generation: slot.generation }, slot.place))
         });
-        live.collect()
+        unfinished.collect()
     }
 
     /// Whether none of what is not over is on the side ring.
     pub(crate) fn is_all_on_main(&self) -> bool {
-        let live = self.slots.iter().filter_map(|slot| slot.live.as_ref());
+        let live = self.slots.iter().filter(|slot| !slot.is_vacant());
         live.filter(|live| !live.finished).all(|live| live.place == Place::Main)
     }
 
@@ -558,7 +490,16 @@ impl Table {
     }
 
     /// A completion with what it says about its ring.
+    #[inline]
     fn judged(&mut self, place: Place, opcode: u8, completion: Completion) -> Completion {
+        if place == Place::Main && completion.result >= 0 {
+            return completion;
+        }
+        self.judge(place, opcode, completion)
+    }
+
+    #[cold]
+    fn judge(&mut self, place: Place, opcode: u8, completion: Completion) -> Completion {
         if place == Place::Again && completion.result != -libc::EACCES {
             // The main ring denies the opcode, or this form of it; so the next one goes the right way at once.
             self.limits.lacking.insert(opcode);
@@ -567,31 +508,20 @@ impl Table {
         Completion { refused, ..completion }
     }
 
+    /// The slot of an operation, if that is not of the past. A slot that is vacant has a generation that no key has got yet.
     #[inline]
-    fn live(&mut self, key: Key) -> Option<&mut Live> {
-        self.slots.get_mut(key.index as usize)?.live(key)
+    fn live(&mut self, key: Key) -> Option<&mut Slot> {
+        self.slots.get_mut(key.index as usize).filter(|slot| slot.generation == key.generation)
     }
 
     #[inline]
     fn free(&mut self, key: Key) {
         let slot = &mut self.slots[key.index as usize];
-        if let Some(live) = slot.live.take() {
-            self.extra -= usize::from(live.opcode == annulus::opcode::AsyncCancel::CODE);
-            self.parked -= usize::from(matches!(live.owner, Owner::Told | Owner::Leftover(_)));
-        }
-        slot.generation = slot.generation.wrapping_add(1);
+        self.extra -= usize::from(slot.opcode == annulus::opcode::AsyncCancel::CODE);
+        self.parked -= usize::from(matches!(slot.owner, Owner::Told | Owner::Leftover(_)));
+        slot.vacate();
         self.free.push(key.index);
     }
-}
-
-/// Notes whom to wake. Returns who was to be woken before.
-#[inline]
-fn set_waker(live: &mut Live, cx: &Context<'_>) -> Option<Waker> {
-    let Owner::Future(waker) = &mut live.owner else { unreachable!("only a future polls") };
-    if waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
-        return None;
-    }
-    waker.replace(cx.waker().clone())
 }
 
 #[cfg(test)]

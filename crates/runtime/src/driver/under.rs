@@ -171,9 +171,17 @@ impl Current {
 
 impl Driver {
     /// An operation in flight was polled: it belongs to the run that it was polled in, even if it was started before.
+    #[inline]
     pub(super) fn join(&self, key: Key) {
         let run = self.under.run();
-        if run == NONE || !self.inner.borrow_mut().table.join(key, run) {
+        if run != NONE {
+            self.join_run(key, run);
+        }
+    }
+
+    #[cold]
+    fn join_run(&self, key: Key, run: u64) {
+        if !self.inner.borrow_mut().table.join(key, run) {
             return;
         }
         self.under.note(self, key);

@@ -126,12 +126,14 @@ impl<B: IoBuf> Send<B> {
 unsafe impl<B: IoBuf> Operation for Send<B> {
     type Output = BufResult<usize, B>;
 
+    #[inline]
     fn entry(&mut self) -> squeue::Entry {
         let rest = self.buf.filled().saturating_sub(self.skip);
         let start = self.buf.as_stable_ptr().wrapping_add(self.skip);
         opcode::Send::new(self.fd.target(), start, length(rest)).flags(self.flags).build()
     }
 
+    #[inline]
     fn complete(self, completion: Completion) -> Self::Output {
         (number(completion), self.buf.into_inner())
     }

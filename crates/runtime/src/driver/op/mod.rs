@@ -56,6 +56,7 @@ impl<T: Operation> Op<T> {
     }
 
     /// Starts what the ring refused once more, where it may be done.
+    #[cold]
     fn again(driver: &Driver, op: &mut T, cx: &Context<'_>) -> Option<Key> {
         // SAFETY: as in `start`: the operation owns what the entry names, and stays where it is.
         unsafe { driver.submit_again(op.entry(), Some(cx.waker().clone()), 0) }

@@ -45,11 +45,13 @@ impl Receiver {
     /// memory for the pool.
     pub async fn next(&mut self) -> io::Result<Option<PooledBuf>> {
         let mut read = None;
-        if self.flow.is_some() {
+        if let Some(flow) = &mut self.flow {
             // As almost always: the operation goes on, and brings bytes.
-            read = poll_fn(|cx| self.poll_flow(cx)).await;
-            if let Some(completion) = read.filter(|completion| completion.result > 0) {
-                return Ok(self.filled(completion));
+            read = poll_fn(|cx| flow.poll_next(cx)).await;
+            match read {
+                Some(completion) if completion.result > 0 => return Ok(self.filled(completion)),
+                Some(_) => {}
+                None => self.flow = None,
             }
         }
         self.go_on(read).await
@@ -112,7 +114,6 @@ impl Receiver {
     }
 
     /// `None` at the end of the operation, which is gone then.
-    #[inline]
     fn poll_flow(&mut self, cx: &Context<'_>) -> Poll<Option<Completion>> {
         let Some(flow) = &mut self.flow else { return Poll::Ready(None) };
         let next = flow.poll_next(cx);

@@ -44,17 +44,37 @@ impl<P: Protocol> Stream<P> {
     /// # Errors
     ///
     /// As [`send`](Self::send).
-    pub async fn send_all<B: IoBuf>(&self, mut buf: B) -> BufResult<(), B> {
-        let (len, mut done) = (buf.filled(), 0);
-        while done < len {
-            let sent;
-            (sent, buf) = Op::new(Send::rest(self.fd.clone(), buf, done, WHOLE)).await;
+    pub async fn send_all<B: IoBuf>(&self, buf: B) -> BufResult<(), B> {
+        let len = buf.filled();
+        if len == 0 {
+            return (Ok(()), buf);
+        }
+        let (sent, buf) = Op::new(Send::new(self.fd.clone(), buf, WHOLE)).await;
+        match sent {
+            // As almost always.
+            Ok(n) if n == len => (Ok(()), buf),
+            sent => self.send_rest(sent, buf, len).await,
+        }
+    }
+
+    /// Goes on after a send that did not take all `len` bytes.
+    async fn send_rest<B: IoBuf>(
+        &self,
+        mut sent: io::Result<usize>,
+        mut buf: B,
+        len: usize,
+    ) -> BufResult<(), B> {
+        let mut done = 0;
+        loop {
             match progress(sent) {
                 Ok(n) => done += n,
                 Err(error) => return (Err(error), buf),
             }
+            if done >= len {
+                return (Ok(()), buf);
+            }
+            (sent, buf) = Op::new(Send::rest(self.fd.clone(), buf, done, WHOLE)).await;
         }
-        (Ok(()), buf)
     }
 
     /// Sends several buffers in a row: as much as the system takes, of the first 1,024 of them (`IOV_MAX`).
