@@ -103,7 +103,6 @@ impl<'a> Hunt<'a> {
         for patience in PATIENCE {
             match self.check_patiently(program, patience)? {
                 Verdict::Same => return Ok(Verdict::Unsteady(hurried)),
-                Verdict::Racing(found) => return Ok(Verdict::Racing(found)),
                 found if patience == PATIENCE[PATIENCE.len() - 1] => return Ok(found),
                 _ => {}
             }
