@@ -74,6 +74,8 @@ fn is_honoured(bench: &Bench<'_>, rig: &Rig, info: &OpcodeInfo, form: &Form) -> 
 /// What entries work on that have to work on something.
 struct Things {
     file: std::fs::File,
+    /// One that knows whether it would wait, which those in memory do not say.
+    prompt_file: std::fs::File,
     socket: std::net::UdpSocket,
     buffer: Buffer,
     word: Kept<u32>,
@@ -84,8 +86,16 @@ impl Things {
     fn new(rig: &Rig) -> Result<Self, crate::harness::Skip> {
         let buffer = Buffer::new(4096);
         rig.register_buffers(&[buffer])?;
+        let file = file(&[7; 64]);
+        let in_memory = rustix::fs::fstatfs(&file).expect("its file system").f_type == libc::TMPFS_MAGIC;
+        let prompt_file = if in_memory {
+            std::fs::File::options().read(true).write(true).open("/dev/zero").expect("a device")
+        } else {
+            file.try_clone().expect("a descriptor")
+        };
         Ok(Self {
-            file: file(&[7; 64]),
+            file,
+            prompt_file,
             socket: std::net::UdpSocket::bind("127.0.0.1:0").expect("a socket"),
             buffer,
             word: Kept::new(1),
@@ -98,7 +108,8 @@ impl Things {
         let sqe = entry.sqe_mut();
         if form.name.starts_with("RWF_") {
             // Only the file's own call looks at these.
-            sqe.fd = self.file.as_raw_fd();
+            let file = if form.name == "RWF_NOWAIT" { &self.prompt_file } else { &self.file };
+            sqe.fd = file.as_raw_fd();
             match opcode {
                 IORING_OP_READV | IORING_OP_WRITEV | IORING_OP_READV_FIXED | IORING_OP_WRITEV_FIXED => {
                     sqe.addr = Kept::new(self.buffer.part(0, 8).iovec()).addr();
