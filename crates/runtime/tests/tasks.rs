@@ -386,6 +386,7 @@ fn an_idle_executor_uses_no_time_of_the_processor() {
 
 #[test]
 fn thousands_of_operations_pass_through_a_ring_of_four_entries() {
+    common::allow_descriptors();
     let folder = common::folder();
     let builder = Builder::new().entries(4).cq_entries(8);
     builder

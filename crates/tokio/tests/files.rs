@@ -179,6 +179,7 @@ fn a_read_that_waits_is_woken_by_the_ring() {
 
 #[test]
 fn a_thousand_reads_that_wait_are_all_woken() {
+    common::allow_descriptors();
     runtime(4).block_on(async {
         let (reader, writer) = rustix::pipe::pipe().unwrap();
         let (reader, writer) = (Arc::new(File::from(reader)), File::from(writer));
@@ -200,6 +201,7 @@ fn a_thousand_reads_that_wait_are_all_woken() {
 
 #[test]
 fn more_reads_than_a_ring_takes_wait_for_places() {
+    common::allow_descriptors();
     runtime(1).block_on(async {
         let (reader, writer) = rustix::pipe::pipe().unwrap();
         let reader = Arc::new(File::from(reader));

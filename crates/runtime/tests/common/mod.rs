@@ -18,7 +18,14 @@ use annulus_rt::net::{TcpListener, TcpStream};
 use annulus_rt::time::{now, sleep};
 use annulus_rt::{JoinHandle, counters, spawn, yield_now};
 use rustix::net::{self, AddressFamily, SocketFlags, SocketType, sockopt};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
+
+/// Allows as many descriptors as there may be: on the engine each request that waits has one, of the 1,024 that are usual.
+pub(crate) fn allow_descriptors() {
+    let limit = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).expect("up to the hard limit");
+}
 
 /// How many descriptors this process has open.
 pub(crate) fn descriptors() -> usize {

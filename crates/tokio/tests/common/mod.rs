@@ -11,11 +11,18 @@ use std::task::Poll;
 use std::time::Duration;
 
 use annulus_rt::buf::{IoBuf, IoBufMut};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::runtime::{Builder, Runtime};
 
 /// A runtime with so many workers.
 pub(crate) fn runtime(workers: usize) -> Runtime {
     Builder::new_multi_thread().worker_threads(workers).enable_all().build().unwrap()
+}
+
+/// Allows as many descriptors as there may be: on the engine each request that waits has one, of the 1,024 that are usual.
+pub(crate) fn allow_descriptors() {
+    let limit = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).expect("up to the hard limit");
 }
 
 /// How many descriptors this process has open.
