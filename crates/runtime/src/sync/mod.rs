@@ -33,6 +33,9 @@ pub mod watch;
 
 mod barrier;
 mod error;
+mod lock;
+#[cfg(test)]
+mod model;
 mod mutex;
 mod notify;
 mod park;

@@ -6,61 +6,15 @@
 #[path = "shared.rs"]
 mod shared;
 
-mod sync {
-    pub(super) use loom::sync::{Mutex, MutexGuard};
-
-    pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-        mutex.lock().unwrap()
-    }
-}
-
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::Poll;
 
-use loom::sync::Notify;
 use loom::thread;
 
 use super::error::{self, TryRecvError, TrySendError};
+use crate::sync::model::{Bell, check, poll, sync, wait_for};
 use shared::Shared;
-
-/// All orders in which a thread is interrupted at most twice where it need not be: with three threads, all of them
-/// are more than a test has time for.
-fn check(model: impl Fn() + Send + Sync + 'static) {
-    let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = Some(2);
-    builder.check(model);
-}
-
-/// What a thread waits by.
-struct Bell(Notify);
-
-impl Wake for Bell {
-    fn wake(self: Arc<Self>) {
-        self.0.notify();
-    }
-}
-
-impl Bell {
-    fn new() -> Arc<Self> {
-        Arc::new(Self(Notify::new()))
-    }
-}
-
-fn poll<F: Future>(future: Pin<&mut F>, bell: &Arc<Bell>) -> Poll<F::Output> {
-    future.poll(&mut Context::from_waker(&Waker::from(bell.clone())))
-}
-
-/// Polls, and waits to be woken before each further time.
-fn wait_for<F: Future>(future: F) -> F::Output {
-    let (mut future, bell) = (pin!(future), Bell::new());
-    loop {
-        match poll(future.as_mut(), &bell) {
-            Poll::Ready(output) => return output,
-            Poll::Pending => bell.0.wait(),
-        }
-    }
-}
 
 /// Polls once, and drops it: the output, if it was ready.
 fn once<F: Future>(future: F) -> Option<F::Output> {

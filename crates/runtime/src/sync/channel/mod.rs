@@ -6,13 +6,12 @@ mod error;
 #[cfg(test)]
 mod loom_tests;
 mod shared;
-mod sync;
 
 use std::fmt::{self, Debug, Formatter};
 use std::sync::Arc;
 
-use super::budgeted;
 use super::park::wait_for;
+use super::{budgeted, lock as sync};
 use shared::Shared;
 
 pub use error::{SendError, TryRecvError, TrySendError};

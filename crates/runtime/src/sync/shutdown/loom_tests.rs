@@ -6,50 +6,17 @@
 #[path = "node.rs"]
 mod node;
 
-mod sync {
-    pub(super) use loom::sync::{Mutex, MutexGuard};
-
-    pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-        mutex.lock().unwrap()
-    }
-}
-
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker};
 
-use loom::sync::Notify;
 use loom::thread;
 
+use crate::sync::model::{self, Bell, check, poll, sync};
 use node::{Event, Node, Stage};
 
-/// All orders in which a thread is interrupted at most twice where it need not be: with three threads, all of them
-/// are more than a test has time for.
-fn check(model: impl Fn() + Send + Sync + 'static) {
-    let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = Some(2);
-    builder.check(model);
-}
-
-/// What a thread waits by.
-struct Bell(Notify);
-
-impl Wake for Bell {
-    fn wake(self: Arc<Self>) {
-        self.0.notify();
-    }
-}
-
-fn poll<F: Future>(future: Pin<&mut F>, bell: &Arc<Bell>) -> Poll<F::Output> {
-    future.poll(&mut Context::from_waker(&Waker::from(bell.clone())))
-}
-
-/// Polls, and waits to be woken before each further time.
+/// Waits until this has come.
 fn wait_for(node: &Arc<Node>, event: Event) {
-    let (mut future, bell) = (pin!(node.wait(event)), Arc::new(Bell(Notify::new())));
-    while poll(future.as_mut(), &bell).is_pending() {
-        bell.0.wait();
-    }
+    model::wait_for(node.wait(event));
 }
 
 /// A thread that knows a node.
@@ -124,7 +91,7 @@ fn one_that_stops_waiting_takes_nothing_from_the_others() {
         let node = Node::new();
         node.hold();
         let gives_up = with(&node, |node| {
-            let bell = Arc::new(Bell(Notify::new()));
+            let bell = Bell::new();
             // Waits for one thing and then for the other, and is gone whatever came of it.
             let _stage = poll(pin!(node.wait(Event::Stage(Stage::Requested))), &bell);
             let _drained = poll(pin!(node.wait(Event::Drained)), &bell);
@@ -161,7 +128,7 @@ fn a_wait_that_goes_to_another_task_is_woken_there() {
         let node = Node::new();
         let mut wait = pin!(node.wait(Event::Stage(Stage::Requested)));
         let asks = with(&node, |node| node.enter(Stage::Requested));
-        let [before, now] = [(); 2].map(|()| Arc::new(Bell(Notify::new())));
+        let [before, now] = [(); 2].map(|()| Bell::new());
         let mut heard = poll(wait.as_mut(), &before);
         while heard.is_pending() {
             heard = poll(wait.as_mut(), &now);

@@ -7,7 +7,6 @@
 #[cfg(test)]
 mod loom_tests;
 mod node;
-mod sync;
 
 use std::fmt::{self, Debug, Formatter};
 use std::pin::pin;
@@ -16,6 +15,7 @@ use std::time::Duration;
 
 use node::{Event, Node, Stage};
 
+use super::lock as sync;
 use crate::select::{Either, select};
 use crate::time::{Elapsed, timeout};
 use crate::{JoinHandle, spawn};

@@ -1,4 +1,5 @@
-//! What a shutdown is built of. The tests compile the same file a second time with loom's in its place.
+//! What protocols that loom checks are built of. Their models compile the same files a second time over
+//! `model.rs`, which has loom's in its place.
 
 pub(super) use std::sync::{Mutex, MutexGuard};
 
